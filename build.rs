@@ -34,7 +34,9 @@ const PRINTED: [&str; 14] = [
 ];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.
-const SECRET: [&str; 18] = [
+const SECRET: [&str; 20] = [
+    "ApplyConsumerRequest",
+    "ApplyConsumerResponse",
     "CreateConsumerRequest",
     "CreateConsumerResponse",
     "RotateConsumerSecretRequest",

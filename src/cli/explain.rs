@@ -360,14 +360,7 @@ impl ExplainKeys {
 
 /// Returns the headers that proxies added to the request.
 fn forwarded<'r>(raw: &'r RawRequest<'_>) -> ForwardedHeaders<'r> {
-    let header = |name| raw.values(name).into_iter().next();
-    ForwardedHeaders {
-        host: header("x-forwarded-host"),
-        proto: header("x-forwarded-proto"),
-        port: header("x-forwarded-port"),
-        prefix: header("x-forwarded-prefix"),
-        original_path: header("x-envoy-original-path"),
-    }
+    ForwardedHeaders::of(|name| raw.values(name).into_iter().next())
 }
 
 fn profiles() -> impl TypedValueParser<Value = CompatProfile> {

@@ -1,11 +1,15 @@
 //! The command line: one file or folder for each command.
 //!
 //! Only this folder and `main.rs` print. The other files are shared: `client` (connection to a
-//! server), `replicas` and `resolution` (of every replica), `moment` (times), `input` and `secret_input` (files and secrets), `output` and `paging` (records and
-//! lists), `examples` (of `--help`), and `exit` (exit statuses).
+//! server), `replicas` and `resolution` (several servers), `refusal` (errors of calls), `confirm`
+//! (`--yes`), `input` and `secret_input` (files and secrets), `moment` (times), `private_file`
+//! (output with secrets), `output` and `paging` (records and lists), `examples` (of `--help`), and
+//! `exit` (exit statuses).
 
+mod apply;
 mod client;
 mod config;
+mod confirm;
 mod consumer;
 mod denials;
 mod difference;
@@ -20,7 +24,9 @@ mod keygen;
 mod moment;
 mod output;
 mod paging;
+mod private_file;
 mod raw_request;
+mod refusal;
 mod rekey;
 mod replicas;
 mod report;
@@ -68,7 +74,9 @@ enum Command {
     Token(token::Args),
     /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Back up all consumers, users and tokens to a file
+    /// Make consumers and tokens equal to a YAML file: create, change, and with --prune delete
+    Apply(apply::Args),
+    /// Back up all consumers, users and tokens to a file, or write the YAML of `apply`
     Export(export::Args),
     /// Restore a backup, or import consumers and tokens from a file or a 2013 provider's Redis
     Import(import::Args),
@@ -101,11 +109,17 @@ First steps:
 
 Each command's --help has examples of its own.
 
+Each option under Connection can be a variable, for example COUNTERSIGN_SERVER: the option takes
+precedence, then the variable, then the default.
+
 Exit status:
   0    success (explain: the request is verified)
   1    failure (explain: the request is refused or unsigned)
   64   wrong usage or configuration, including a missing or unreadable file
+  66   not found: no such consumer, token, user or denial
+  69   unavailable: no connection to the server, no answer, or its store is unavailable
   75   partial output: some replicas did not answer (denials, report)
+  77   permission denied: the token is missing or wrong, or its role may not make the call
   141  the reader of the output closed it early, for example head";
 
 // === impl Cli ===
@@ -128,6 +142,7 @@ impl Cli {
             Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
+            Command::Apply(args) => block_on(apply::run(args)),
             Command::Export(args) => block_on(export::run(args)),
             Command::Import(args) => block_on(import::run(args)),
             Command::Rekey(args) => block_on(rekey::run(args)),

@@ -26,7 +26,7 @@ use super::input::environment;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// TOML configuration file; `countersign config default` prints every key [default: none]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// Directory of the embedded store, its key file and the admin token [default: ./data]
     #[arg(long, value_name = "DIR")]

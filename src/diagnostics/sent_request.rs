@@ -7,7 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, OriginSetting, ReceivedOrigin};
 use crate::oauth::{ParseLimits, Request, RequestBody, Scheme};
 
 /// The parts of a refused request that its diagnosis needs.
@@ -37,8 +37,7 @@ pub(super) struct RequestCopy {
     content_type: Vec<SecretBytes>,
     /// `None` stands for [`RequestBody::NotWhole`].
     body: Option<SecretBytes>,
-    /// In the order of the fields of [`ForwardedHeaders`].
-    forwarded: [Option<SecretBytes>; 5],
+    forwarded: Vec<(ForwardedHeader, SecretBytes)>,
     received: Option<(Scheme, SecretBytes)>,
     setting: OriginSetting,
 }
@@ -70,7 +69,10 @@ impl RequestCopy {
             authorization: request.authorization.iter().copied().map(copy).collect(),
             content_type: request.content_type.iter().copied().map(copy).collect(),
             body: whole(request.body).map(copy),
-            forwarded: header_values(forwarded).map(|value| value.map(copy)),
+            forwarded: forwarded
+                .iter()
+                .map(|(header, value)| (header, copy(value)))
+                .collect(),
             received: received.map(|received| (received.scheme, copy(received.authority))),
             setting,
         })
@@ -110,16 +112,10 @@ impl RequestCopy {
     }
 
     fn forwarded(&self) -> ForwardedHeaders<'_> {
-        let values = self.forwarded.each_ref();
-        let [host, proto, port, prefix, original_path] =
-            values.map(|value| value.as_ref().map(|value| &***value));
-        ForwardedHeaders {
-            host,
-            proto,
-            port,
-            prefix,
-            original_path,
-        }
+        let copies = self.forwarded.iter();
+        copies.fold(ForwardedHeaders::default(), |headers, (header, value)| {
+            headers.with(*header, value)
+        })
     }
 
     fn received(&self) -> Option<ReceivedOrigin<'_>> {
@@ -161,21 +157,10 @@ impl SentRequest<'_> {
             target.len(),
         ];
         let headers = authorization.iter().chain(*content_type).copied();
-        let headers = headers.chain(header_values(self.forwarded).into_iter().flatten());
+        let headers = headers.chain(self.forwarded.iter().map(|(_, value)| value));
         let line: usize = line.into_iter().sum();
         line + body_bytes(&self.request).len() + headers.map(<[u8]>::len).sum::<usize>()
     }
-}
-
-const fn header_values(forwarded: ForwardedHeaders<'_>) -> [Option<&[u8]>; 5] {
-    let ForwardedHeaders {
-        host,
-        proto,
-        port,
-        prefix,
-        original_path,
-    } = forwarded;
-    [host, proto, port, prefix, original_path]
 }
 
 const fn whole(body: RequestBody<'_>) -> Option<&[u8]> {
@@ -222,11 +207,9 @@ mod tests {
         SentRequest {
             request,
             limits: ParseLimits::default(),
-            forwarded: ForwardedHeaders {
-                host: Some(b"host"),
-                prefix: Some(b"/prefix"),
-                ..ForwardedHeaders::default()
-            },
+            forwarded: ForwardedHeaders::default()
+                .with(ForwardedHeader::XForwardedHost, b"host")
+                .with(ForwardedHeader::XForwardedPrefix, b"/prefix"),
             received: Some(ReceivedOrigin {
                 scheme: Scheme::Http,
                 authority: b"inside",
@@ -260,15 +243,14 @@ mod tests {
                 (&[&b"OAuth a"[..], b"b"][..], &[&b"text/plain"[..]][..])
             );
             assert!(matches!(body, RequestBody::Whole(b"body")));
-            let ForwardedHeaders {
-                host,
-                proto,
-                port,
-                prefix,
-                original_path,
-            } = read.forwarded;
-            assert_eq!((host, proto, port), (Some(&b"host"[..]), None, None));
-            assert_eq!((prefix, original_path), (Some(&b"/prefix"[..]), None));
+            let forwarded: Vec<_> = read.forwarded.iter().collect();
+            assert_eq!(
+                forwarded,
+                [
+                    (ForwardedHeader::XForwardedHost, &b"host"[..]),
+                    (ForwardedHeader::XForwardedPrefix, b"/prefix")
+                ]
+            );
             let received = read
                 .received
                 .map(|received| (received.scheme, received.authority));

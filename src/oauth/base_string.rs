@@ -112,7 +112,8 @@ fn write_visible(normal: &[u8], is_visible: bool, write: &mut impl FnMut(&[u8]))
     }
 }
 
-fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
+/// Returns the method in capitals.
+pub(super) fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
     if method.iter().any(u8::is_ascii_lowercase) {
         Cow::Owned(method.to_ascii_uppercase())
     } else {

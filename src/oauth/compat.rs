@@ -10,7 +10,7 @@ use std::str::FromStr as _;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::variant::{BaseStringVariant, PortRule, ValueForm};
+use super::variant::{BaseStringVariant, Encoding, PortRule, Reading, TextForm};
 use super::wire::WireParameters;
 use super::{ParameterPlace, Request};
 
@@ -194,17 +194,24 @@ fn change_values(
     wire: &WireParameters<'_>,
     variant: &mut BaseStringVariant<'_>,
 ) {
-    variant.brackets_once = compat.contains(CompatProfile::BracketsOnce);
+    if compat.contains(CompatProfile::BracketsOnce) {
+        variant.names = [TextForm::encoded_as(Encoding::RFC.leaving(b"[]")); 3];
+    }
     if wire.has_protocol_plus(ParameterPlace::Query) {
         return;
     }
     if compat.contains(CompatProfile::PlusLiteral) {
-        variant.values[ParameterPlace::Query as usize] = ValueForm::PlusLiteral;
+        read_as(Reading::PlusLiteral, ParameterPlace::Query, variant);
     }
     if compat.contains(CompatProfile::RawValues) && wire.can_be_joined() {
-        variant.values[ParameterPlace::Header as usize] = ValueForm::AsSent;
-        variant.values[ParameterPlace::Query as usize] = ValueForm::AsSent;
+        read_as(Reading::AsSent, ParameterPlace::Header, variant);
+        read_as(Reading::AsSent, ParameterPlace::Query, variant);
     }
+}
+
+fn read_as(reading: Reading, place: ParameterPlace, variant: &mut BaseStringVariant<'_>) {
+    variant.names[place as usize].reading = reading;
+    variant.values[place as usize].reading = reading;
 }
 
 /// Leaves out a form or a query, unless it has the protocol parameters.

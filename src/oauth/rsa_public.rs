@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::PublicKey;
 use aws_lc_rs::signature::{
     ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
     RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-    RsaParameters,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPssSaltLength,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -107,6 +107,16 @@ impl RsaPublicKey {
             HashFunction::Sha512 => sha512,
         };
         verifier.verify_digest_sig(digest, signature).is_ok()
+    }
+
+    /// Returns verifiers of RSASSA-PSS signatures, which no signature method makes: with the salt
+    /// as long as the hash, and as long as possible. None for a key that is too short for them.
+    pub(super) fn with_pss(&self) -> Vec<(HashFunction, ParsedPublicKey)> {
+        PSS.iter()
+            .filter_map(|&(hash, scheme)| {
+                Some((hash, ParsedPublicKey::new(scheme, &*self.spki).ok()?))
+            })
+            .collect()
     }
 
     fn from_der(der: &[u8]) -> Result<Self, RsaPublicKeyError> {
@@ -224,3 +234,17 @@ const MIN_BITS: usize = 1024;
 const MAX_BITS: usize = 8192;
 
 const PEM_COLUMNS: usize = 64;
+
+/// The padding of RSASSA-PSS (RFC 8017 section 8.1), as clients use it.
+const PSS: [(HashFunction, &RsaParameters); 4] = [
+    (HashFunction::Sha256, &RSA_PSS_2048_8192_SHA256),
+    (HashFunction::Sha512, &RSA_PSS_2048_8192_SHA512),
+    (
+        HashFunction::Sha256,
+        &RSA_PSS_2048_8192_SHA256.with_pss_salt_length(RsaPssSaltLength::Max),
+    ),
+    (
+        HashFunction::Sha512,
+        &RSA_PSS_2048_8192_SHA512.with_pss_salt_length(RsaPssSaltLength::Max),
+    ),
+];

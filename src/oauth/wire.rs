@@ -47,9 +47,9 @@ impl<'a> WireParameters<'a> {
         self.parameters.iter()
     }
 
-    /// Returns whether the client sent a protocol parameter.
-    pub(super) fn has(&self, parameter: ProtocolParameter) -> bool {
-        self.iter().any(|sent| sent.is_named(parameter))
+    /// Returns the index of a protocol parameter, if the client sent it.
+    pub(super) fn position(&self, parameter: ProtocolParameter) -> Option<usize> {
+        self.iter().position(|sent| sent.is_named(parameter))
     }
 
     /// Returns whether that place holds protocol parameters.

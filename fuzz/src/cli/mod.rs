@@ -87,20 +87,13 @@ fn explain_parsed(raw: &RawRequest<'_>, capture: &[u8]) {
         !is_proven || is_signed(&plain, &own),
         "the second implementation disagrees"
     );
-    let forwarded = |name| raw.values(name).into_iter().next();
     let evidence = MismatchEvidence {
         request: &request,
         limits: &ParseLimits::default(),
         compat: CompatSet::NONE,
         keys,
         expired_secrets: &[b"old"],
-        forwarded: ForwardedHeaders {
-            host: forwarded("x-forwarded-host"),
-            proto: forwarded("x-forwarded-proto"),
-            port: forwarded("x-forwarded-port"),
-            prefix: forwarded("x-forwarded-prefix"),
-            original_path: forwarded("x-envoy-original-path"),
-        },
+        forwarded: ForwardedHeaders::of(|name| raw.values(name).into_iter().next()),
         received: None,
         setting: OriginSetting::Origin,
         reveal: true,

@@ -1,7 +1,9 @@
 //! Explanations of a wrong `oauth_body_hash` (OAuth Request Body Hash extension).
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::Value;
 
 use super::super::encode::encoded;
 use super::super::hash::HashFunction;
@@ -21,27 +23,32 @@ pub(super) fn hashed(
     let own = signed.signature_method().hash();
     let mut left = budget;
     for (what, bytes) in bodies(body) {
-        for hash in own_first(own) {
+        for (name, digest) in digests(own) {
             left = left.checked_sub(cost(bytes.len()))?;
-            if let Some(how) = encoding(&hash.digest(&bytes), &sent) {
-                return Some(format!("the hash of {what}{}{how}", by(hash, own)));
+            let by = if name.is_empty() {
+                String::new()
+            } else {
+                format!(" by {name}")
+            };
+            if let Some(how) = encoding(&digest(&bytes), &sent) {
+                return Some(format!("the hash of {what}{by}{how}"));
             }
         }
     }
     None
 }
 
-fn own_first(own: HashFunction) -> impl Iterator<Item = HashFunction> {
-    let others = HashFunction::ALL.into_iter();
-    std::iter::once(own).chain(others.filter(move |&hash| hash != own))
-}
+type Digest = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
-fn by(hash: HashFunction, own: HashFunction) -> String {
-    if hash == own {
-        String::new()
-    } else {
-        format!(" by {}", hash.name())
-    }
+/// Returns every hash function and its name, which is empty for that of the signature method.
+fn digests(own: HashFunction) -> Vec<(&'static str, Digest)> {
+    let digest = |hash: HashFunction| -> Digest { Box::new(move |bytes| hash.digest(bytes)) };
+    let others = HashFunction::ALL.into_iter().filter(|&hash| hash != own);
+    let mut digests = vec![("", digest(own))];
+    digests.extend(others.map(|hash| (hash.name(), digest(hash))));
+    let sha384 = |bytes: &[u8]| digest::digest(&digest::SHA384, bytes).as_ref().to_vec();
+    digests.push(("SHA-384", Box::new(sha384)));
+    digests
 }
 
 /// Returns the number of base strings that take as long as hashing so many bytes.
@@ -52,12 +59,13 @@ fn cost(len: usize) -> u32 {
 }
 
 /// Returns the bytes that a client may have hashed instead of the body.
-fn bodies(body: &[u8]) -> [(&'static str, Vec<u8>); 10] {
+fn bodies(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let lf = replaced_part(body, b"\r\n", b"\n");
     let crlf = replaced_part(&lf, b"\n", b"\r\n");
     let unmarked = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let quoted = format!("{:?}", String::from_utf8_lossy(body));
-    [
+    let text = String::from_utf8_lossy(body);
+    let units = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect();
+    let mut bodies = vec![
         ("the body", body.to_vec()),
         ("an empty body", Vec::new()),
         (
@@ -68,6 +76,7 @@ fn bodies(body: &[u8]) -> [(&'static str, Vec<u8>); 10] {
             "the body with a line break at its end",
             [body, b"\n"].concat(),
         ),
+        ("the body with a CRLF at its end", [body, b"\r\n"].concat()),
         ("the body with CRLF line breaks", crlf),
         ("the body with LF line breaks", lf),
         (
@@ -75,9 +84,85 @@ fn bodies(body: &[u8]) -> [(&'static str, Vec<u8>); 10] {
             [BYTE_ORDER_MARK, body].concat(),
         ),
         ("the body without its byte order mark", unmarked.to_vec()),
-        ("the body in quotes", quoted.into_bytes()),
+        ("the body in quotes", format!("{text:?}").into_bytes()),
         ("the body percent-encoded", encoded(body).into_bytes()),
+        ("the body in base64", STANDARD.encode(body).into_bytes()),
+        ("the body in UTF-16", units(u16::to_le_bytes)),
+        ("the body in UTF-16", units(u16::to_be_bytes)),
+    ];
+    bodies.extend(latin1(&text).map(|bytes| ("the body in ISO 8859-1", bytes)));
+    bodies.extend(as_json(body));
+    bodies
+}
+
+/// Encodes a text in ISO 8859-1; `None` if it does not fit or has only ASCII.
+fn latin1(text: &str) -> Option<Vec<u8>> {
+    if text.is_ascii() {
+        return None;
+    }
+    let bytes = text.chars().map(|one| u8::try_from(u32::from(one)).ok());
+    bytes.collect()
+}
+
+/// Returns other texts of a JSON body: without spaces, with them, and as some libraries print it.
+fn as_json(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return Vec::new();
+    };
+    let compact = value.to_string();
+    let pretty = format!("{value:#}");
+    let four = pretty.replace("  ", "    ");
+    let spaced = spaced(body);
+    let tight = without_json_spaces(body);
+    vec![
+        ("the body's JSON without spaces", tight),
+        (
+            "the body's JSON with a space after each `,` and `:`",
+            spaced,
+        ),
+        (
+            "the body's JSON without spaces, in another order",
+            compact.into_bytes(),
+        ),
+        ("the body's JSON, indented", pretty.into_bytes()),
+        ("the body's JSON, indented", four.into_bytes()),
     ]
+}
+
+/// Removes the white space between the tokens of JSON, and keeps their order.
+fn without_json_spaces(body: &[u8]) -> Vec<u8> {
+    outside_strings(body, |byte, out| {
+        if !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+    })
+}
+
+/// Writes JSON as Python does: with one space after each `,` and `:`.
+fn spaced(body: &[u8]) -> Vec<u8> {
+    outside_strings(body, |byte, out| {
+        if !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+        if matches!(byte, b',' | b':') {
+            out.push(b' ');
+        }
+    })
+}
+
+/// Copies the strings of JSON, and passes every other byte to `write`.
+fn outside_strings(body: &[u8], write: impl Fn(u8, &mut Vec<u8>)) -> Vec<u8> {
+    let (mut out, mut is_string, mut is_escaped) = (Vec::with_capacity(body.len()), false, false);
+    for &byte in body {
+        if is_string {
+            out.push(byte);
+        } else {
+            write(byte, &mut out);
+        }
+        is_string ^= byte == b'"' && !is_escaped;
+        is_escaped = is_string && byte == b'\\' && !is_escaped;
+    }
+    out
 }
 
 /// Describes the encoding of a digest, if it gives the text that the client sent.
@@ -86,8 +171,9 @@ fn encoding(digest: &[u8], sent: &[u8]) -> Option<&'static str> {
     if sent.eq_ignore_ascii_case(hex.as_bytes()) {
         return Some(", in hexadecimal digits");
     }
+    let padded = STANDARD.encode(digest);
     let encodings = [
-        (STANDARD.encode(digest), ""),
+        (padded.replace('+', " "), ", with `+` for a space"),
         (
             STANDARD_NO_PAD.encode(digest),
             ", in base64 without padding",
@@ -95,7 +181,13 @@ fn encoding(digest: &[u8], sent: &[u8]) -> Option<&'static str> {
         (URL_SAFE.encode(digest), ", in URL-safe base64"),
         (URL_SAFE_NO_PAD.encode(digest), ", in URL-safe base64"),
         (STANDARD.encode(&hex), ", in base64 of hexadecimal digits"),
+        (STANDARD.encode(&padded), ", in base64 twice"),
+        (format!("{padded}\n"), ", with a line break at its end"),
+        (format!("{padded}\r\n"), ", with a line break at its end"),
     ];
+    if padded.as_bytes() == sent {
+        return Some("");
+    }
     encodings
         .into_iter()
         .find(|(text, _)| text.as_bytes() == sent)

@@ -1,5 +1,7 @@
 //! Changes to the base string that explain a signature.
 
+use std::borrow::Cow;
+
 use super::super::variant::BaseStringVariant;
 use super::MismatchCause;
 
@@ -9,8 +11,10 @@ pub(super) struct BaseStringChange<'e> {
     /// The part that changes. Two changes of one part are never tried together.
     pub(super) part: BaseStringPart,
     /// A remedy that is more precise than that of the cause.
-    pub(super) remedy: Option<&'static str>,
-    /// The change is one of very many, which are tried last and alone.
+    pub(super) remedy: Option<Cow<'static, str>>,
+    /// The change is a frequent one, or a header names it: it is tried with others first.
+    pub(super) is_likely: bool,
+    /// The change is one of very many, which are tried last, and together with the scheme alone.
     pub(super) is_one_of_many: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
 }
@@ -22,14 +26,20 @@ pub(super) enum BaseStringPart {
     Authority,
     Path,
     Method,
+    Label,
+    Timestamp,
     Query,
     Form,
     Body,
+    Parameters,
+    Unsent,
     Token,
     Version,
     Realm,
     Values,
     Names,
+    Text,
+    Joined,
     Order,
 }
 
@@ -43,13 +53,25 @@ impl<'e> BaseStringChange<'e> {
             cause,
             part,
             remedy: None,
+            is_likely: false,
             is_one_of_many: false,
             apply: Box::new(apply),
         }
     }
 
-    pub(super) const fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
-        self.remedy = remedy;
+    pub(super) fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
+        self.remedy = remedy.map(Cow::Borrowed);
+        self
+    }
+
+    /// Sets a remedy that is made for this request.
+    pub(super) fn with_own_remedy(mut self, remedy: String) -> Self {
+        self.remedy = Some(Cow::Owned(remedy));
+        self
+    }
+
+    pub(super) const fn likely(mut self) -> Self {
+        self.is_likely = true;
         self
     }
 

@@ -3,7 +3,11 @@
 use super::super::SignedRequest;
 use super::super::wire::WireParameters;
 use super::change::BaseStringChange;
-use super::{MismatchEvidence, content, encoding, location, path};
+use super::sent::SentParameters;
+use super::{
+    MismatchEvidence, body, characters, charset, content, encoding, joined, location, method,
+    order, parameters, path, spelling, stamp,
+};
 
 /// Returns every change that may explain this request, in the order of
 /// [`MismatchCause::ALL`](super::MismatchCause::ALL).
@@ -13,9 +17,19 @@ pub(super) fn changes<'e>(
     wire: &WireParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
     let mut changes = location::changes(evidence, signed.realm());
-    changes.extend(path::changes(evidence));
+    changes.extend(path::changes(evidence, signed.realm()));
+    changes.extend(method::changes(evidence, wire));
+    changes.extend(stamp::changes(signed, wire));
     changes.extend(content::changes(evidence.request, signed, wire));
-    changes.extend(encoding::changes());
+    let sent = SentParameters::of(wire, evidence.reveal);
+    changes.extend(body::changes(evidence.request, &sent));
+    changes.extend(parameters::changes(evidence.request, &sent));
+    changes.extend(spelling::changes(&sent));
+    changes.extend(encoding::changes(&sent));
+    changes.extend(characters::changes(evidence.request, &sent));
+    changes.extend(charset::changes(&sent));
+    changes.extend(joined::changes());
+    changes.extend(order::changes());
     changes.sort_by_key(|change| change.cause);
     changes
 }

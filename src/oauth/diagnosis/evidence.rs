@@ -1,6 +1,7 @@
 //! The evidence that a diagnosis has.
 
 use super::super::{CompatSet, ParseLimits, Request, Scheme, VerificationKeys};
+use super::ForwardedHeaders;
 
 /// The evidence about a request whose signature does not match.
 #[derive(Clone, Copy)]
@@ -24,21 +25,6 @@ pub struct MismatchEvidence<'e> {
     /// Shows the values of an application instead of masking them, to somebody who has the request
     /// anyway.
     pub reveal: bool,
-}
-
-/// The proxies' account of the request that the client sent. It is not trusted: it only explains.
-#[derive(Clone, Copy, Default)]
-pub struct ForwardedHeaders<'e> {
-    /// `X-Forwarded-Host`.
-    pub host: Option<&'e [u8]>,
-    /// `X-Forwarded-Proto`.
-    pub proto: Option<&'e [u8]>,
-    /// `X-Forwarded-Port`.
-    pub port: Option<&'e [u8]>,
-    /// `X-Forwarded-Prefix`.
-    pub prefix: Option<&'e [u8]>,
-    /// `X-Envoy-Original-Path`.
-    pub original_path: Option<&'e [u8]>,
 }
 
 /// The operator's setting for clients that sign another scheme, host, port or path prefix than the

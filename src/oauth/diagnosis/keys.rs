@@ -2,29 +2,43 @@
 //! clients are known to make of the right secrets.
 
 use aws_lc_rs::digest;
+use aws_lc_rs::signature::ParsedPublicKey;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::super::encode::encode;
 use super::super::hash::HashFunction;
 use super::super::hmac_key::HmacKey;
 use super::super::shared_key::SharedSecrets;
 use super::super::signature::digest_algorithm;
 use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
 use super::reading::SignatureReading;
+use super::secrets::{
+    KeyTexts, SecretBytes, WrongKey, without_consumer_secret, without_token_secret,
+};
 use super::{MismatchCause, MismatchEvidence};
 
 /// A key, and the cause if a client signs with it.
 pub(super) struct CandidateKey<'k> {
     /// `None` for the right key.
     pub(super) cause: Option<MismatchCause>,
+    /// A remedy that is more precise than that of the cause.
+    pub(super) remedy: Option<&'static str>,
+    /// The secret at fault, for people.
+    pub(super) secret: &'static str,
+    /// The key is tried together with a change of the base string.
+    pub(super) is_usual: bool,
     material: KeyMaterial<'k>,
 }
 
 enum KeyMaterial<'k> {
     Hmac(HmacKey),
-    Plaintext(Zeroizing<Vec<u8>>),
+    Plaintext(SecretBytes),
     Rsa(HashFunction, &'k RsaPublicKey),
+    RsaPss {
+        hash: HashFunction,
+        bits: usize,
+        key: Box<ParsedPublicKey>,
+    },
 }
 
 impl<'k> CandidateKey<'k> {
@@ -36,14 +50,27 @@ impl<'k> CandidateKey<'k> {
 
     /// Returns the keys that clients are known to sign with instead, in the order of their causes.
     pub(super) fn wrong(evidence: &MismatchEvidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
-        let method = signed.signature_method();
-        let token = token_secret(&evidence.keys, signed);
-        let mut wrong = other_methods(method, &evidence.keys, token);
+        let (method, keys) = (signed.signature_method(), &evidence.keys);
+        let token = token_secret(keys, signed);
+        let mut wrong = other_methods(method, keys, token);
+        wrong.extend(with_other_padding(keys));
+        if !method.is_rsa() {
+            wrong.extend(misused(method, keys, signed));
+        }
         if let (false, Some(token)) = (method.is_rsa(), token) {
-            wrong.extend(misused(method, evidence.keys.consumer_secrets, token));
             wrong.extend(expired(method, evidence.expired_secrets, token));
         }
         wrong
+    }
+
+    const fn of(cause: Option<MismatchCause>, material: KeyMaterial<'k>) -> Self {
+        Self {
+            cause,
+            remedy: None,
+            secret: "",
+            is_usual: true,
+            material,
+        }
     }
 
     fn shared(cause: Option<MismatchCause>, method: SignatureMethod, key: &[u8]) -> Self {
@@ -52,7 +79,7 @@ impl<'k> CandidateKey<'k> {
         } else {
             KeyMaterial::Hmac(HmacKey::new(method.hash(), key))
         };
-        Self { cause, material }
+        Self::of(cause, material)
     }
 
     /// Returns the number of HMACs that take as long.
@@ -60,10 +87,8 @@ impl<'k> CandidateKey<'k> {
         match self.material {
             KeyMaterial::Hmac(_) => 1,
             KeyMaterial::Plaintext(_) => 0,
-            KeyMaterial::Rsa(_, key) => {
-                let times = u32::try_from(key.bits().div_ceil(2048)).unwrap_or(u32::MAX);
-                RSA_COST.saturating_mul(times.saturating_mul(times))
-            }
+            KeyMaterial::Rsa(_, key) => rsa_cost(key.bits()),
+            KeyMaterial::RsaPss { bits, .. } => rsa_cost(bits),
         }
     }
 
@@ -86,8 +111,18 @@ impl<'k> CandidateKey<'k> {
                 let verifies = |bytes: &[u8]| key.verifies(*hash, &digest, bytes);
                 readings.find(|reading| reading.bytes.as_deref().is_some_and(verifies))
             }
+            KeyMaterial::RsaPss { hash, key, .. } => {
+                let digest = digest::digest(digest_algorithm(*hash), base_string);
+                let verifies = |bytes: &[u8]| key.verify_digest_sig(&digest, bytes).is_ok();
+                readings.find(|reading| reading.bytes.as_deref().is_some_and(verifies))
+            }
         }
     }
+}
+
+fn rsa_cost(bits: usize) -> u32 {
+    let times = u32::try_from(bits.div_ceil(2048)).unwrap_or(u32::MAX);
+    RSA_COST.saturating_mul(times.saturating_mul(times))
 }
 
 fn is_equal(sent: Option<&[u8]>, expected: &[u8]) -> bool {
@@ -102,10 +137,8 @@ fn of_method<'k>(
     cause: Option<MismatchCause>,
 ) -> Vec<CandidateKey<'k>> {
     if method.is_rsa() {
-        let rsa = |key: &&'k RsaPublicKey| CandidateKey {
-            cause,
-            material: KeyMaterial::Rsa(method.hash(), key),
-        };
+        let rsa =
+            |key: &&'k RsaPublicKey| CandidateKey::of(cause, KeyMaterial::Rsa(method.hash(), key));
         return keys.rsa_public_keys.iter().map(rsa).collect();
     }
     let Some(token) = token else {
@@ -134,17 +167,61 @@ fn other_methods<'k>(
         .collect()
 }
 
+/// Returns the keys of clients that pad as RSASSA-PSS says (RFC 8017 section 8.1).
+fn with_other_padding<'k>(keys: &VerificationKeys<'k>) -> Vec<CandidateKey<'k>> {
+    let cause = Some(MismatchCause::RsaPadding);
+    let mut padded = Vec::new();
+    for public in keys.rsa_public_keys {
+        for (hash, key) in public.with_pss() {
+            let material = KeyMaterial::RsaPss {
+                hash,
+                bits: public.bits(),
+                key: Box::new(key),
+            };
+            padded.push(CandidateKey::of(cause, material));
+        }
+    }
+    padded
+}
+
 /// Returns the keys that clients wrongly make of the right secrets.
 fn misused<'k>(
     method: SignatureMethod,
-    consumer_secrets: &[&[u8]],
-    token: &[u8],
+    keys: &VerificationKeys<'k>,
+    signed: &SignedRequest<'_>,
 ) -> Vec<CandidateKey<'k>> {
-    consumer_secrets
-        .iter()
-        .flat_map(|consumer| misjoined(consumer, token))
-        .map(|(cause, key)| CandidateKey::shared(Some(cause), method, &key))
+    wrong_keys(keys, signed)
+        .into_iter()
+        .map(|wrong| CandidateKey {
+            remedy: wrong.remedy,
+            secret: wrong.secret,
+            is_usual: wrong.is_usual,
+            ..CandidateKey::shared(Some(wrong.cause), method, &wrong.key)
+        })
         .collect()
+}
+
+/// Returns the wrong keys that can be made of the secrets that are known.
+fn wrong_keys(keys: &VerificationKeys<'_>, signed: &SignedRequest<'_>) -> Vec<WrongKey> {
+    let consumer_secrets = keys.consumer_secrets.iter();
+    match (token_secret(keys, signed), signed.token()) {
+        (Some(token_secret), token) if !keys.consumer_secrets.is_empty() => consumer_secrets
+            .flat_map(|consumer_secret| {
+                let texts = KeyTexts {
+                    consumer_secret,
+                    token_secret,
+                    consumer_key: signed.consumer_key(),
+                    token: token.unwrap_or_default(),
+                };
+                texts.wrong_keys()
+            })
+            .collect(),
+        (Some(token_secret), Some(_)) => without_consumer_secret(token_secret),
+        (None, _) => consumer_secrets
+            .flat_map(|consumer| without_token_secret(consumer))
+            .collect(),
+        (Some(_), None) => Vec::new(),
+    }
 }
 
 /// Returns the keys of secrets that are no longer valid.
@@ -170,61 +247,6 @@ fn token_secret<'k>(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> 
         Some(_) => keys.token_secret,
         None => Some(b""),
     }
-}
-
-/// A key, and the cause if a client signs with it.
-type Misjoined = (MismatchCause, Zeroizing<Vec<u8>>);
-
-/// Joins two secrets in the ways in which clients get it wrong. Never returns an empty key, nor the
-/// right one.
-fn misjoined(consumer: &[u8], token: &[u8]) -> Vec<Misjoined> {
-    let plain = SharedSecrets { consumer, token };
-    let (consumer, token) = (&*encoded_secret(consumer), &*encoded_secret(token));
-    let encoded = SharedSecrets { consumer, token };
-    let mut keys = without_ampersand(plain, encoded);
-    keys.extend(with_one_secret(encoded));
-    keys.extend(not_encoded(plain, encoded));
-    let right = joined(consumer, b"&", token);
-    keys.retain(|(_, key)| *key != right && !matches!(&key[..], b"" | b"&"));
-    keys
-}
-
-fn without_ampersand(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> Vec<Misjoined> {
-    [encoded, plain]
-        .map(|secrets| joined(secrets.consumer, b"", secrets.token))
-        .map(|key| (MismatchCause::AmpersandMissing, key))
-        .into()
-}
-
-fn with_one_secret(encoded: SharedSecrets<'_>) -> [Misjoined; 4] {
-    let SharedSecrets { consumer, token } = encoded;
-    [
-        joined(consumer, b"&", b""),
-        joined(consumer, b"", b""),
-        joined(b"", b"&", token),
-        joined(token, b"", b""),
-    ]
-    .map(|key| (MismatchCause::SecretMissing, key))
-}
-
-fn not_encoded(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> [Misjoined; 3] {
-    [
-        joined(plain.consumer, b"&", plain.token),
-        joined(encoded.consumer, b"&", plain.token),
-        joined(plain.consumer, b"&", encoded.token),
-    ]
-    .map(|key| (MismatchCause::SecretsNotEncoded, key))
-}
-
-fn joined(consumer: &[u8], by: &[u8], token: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([consumer, by, token].concat())
-}
-
-fn encoded_secret(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    // Room for every byte escaped: growing would leave an unwiped copy behind.
-    let mut out = Zeroizing::new(Vec::with_capacity(3 * secret.len()));
-    encode(secret, &mut |piece| out.extend_from_slice(piece));
-    out
 }
 
 /// The number of HMACs that take as long as a verification with 2048 bits. More bits cost the

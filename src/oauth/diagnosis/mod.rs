@@ -2,17 +2,20 @@
 //! clients and proxies, and names the deviation that produces the signature.
 //!
 //! A match is not a guess, because only the client's secret can produce it. So a wrong secret and a
-//! tampered request have no cause here. One case is ambiguous: a query that somebody added on the
-//! way looks like a query that the client did not sign.
+//! tampered request have no cause here. One case is ambiguous: a parameter that somebody added on
+//! the way looks like one that the client did not sign.
 //!
 //! The search tries, in this order, and ends at the first match:
 //!
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
-//! 3. one that changes the key or the method;
-//! 4. a change of one byte of the path;
-//! 5. two causes of 2 that change different parts of the base string;
-//! 6. one cause of 2 with one of 3.
+//! 3. one that changes the key or the method, and the name of another method with its key;
+//! 4. one of many similar changes, for example of one byte of the path;
+//! 5. two causes of 2 that change different parts of the base string: first the scheme with every
+//!    other one, then those that a header of a proxy names;
+//! 6. a likely cause of 2 with a frequent one of 3;
+//! 7. the scheme with one of 4;
+//! 8. every other pair of 2, and of 2 with a frequent one of 3.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
 //! ([`diagnose`]).
@@ -21,29 +24,52 @@
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
 //! ([`MismatchCause::depends_on_secret`]) and how often it runs.
 
+mod body;
 mod body_hash;
 mod cause;
 mod change;
 mod changes;
+mod characters;
+mod charset;
+mod client_origin;
 mod content;
 mod display;
 mod encoding;
 mod evidence;
+mod forwarded;
+mod gzip;
+mod hosts;
+mod joined;
+mod json;
 mod keys;
 mod location;
+mod method;
+mod multipart;
+mod named_url;
+mod order;
+mod parameters;
 mod path;
+mod path_spelling;
 mod reading;
+mod remedies;
 mod remedy;
 mod search;
+mod secrets;
+mod sent;
+mod spelling;
+mod stamp;
 
 pub use cause::MismatchCause;
-pub use evidence::{ForwardedHeaders, MismatchEvidence, OriginSetting, ReceivedOrigin};
+pub use evidence::{MismatchEvidence, OriginSetting, ReceivedOrigin};
+pub use forwarded::{ForwardedHeader, ForwardedHeaders};
 
 use super::variant::BaseStringVariant;
 use super::wire::WireParameters;
-use super::{BodyHashRule, KeySchedule, Rejection, RejectionKind, SignedRequest};
+use super::{
+    BodyHashRule, CompatProfile, CompatSet, KeySchedule, Rejection, RejectionKind, SignedRequest,
+};
 use display::{DisplayString, display_text};
-use remedy::RemedyContext;
+use remedy::{FoundCause, RemedyContext};
 use search::{CauseSearch, SearchHit};
 
 /// A budget for every search with HMAC. One with RSA costs more and may end early.
@@ -81,7 +107,7 @@ impl Diagnosis {
     /// Explains a request whose base string is the one that the client signed.
     fn of_same_string(
         cause: MismatchCause,
-        hashed: &str,
+        hashed: Option<&str>,
         evidence: &MismatchEvidence<'_>,
         signed: &SignedRequest<'_>,
     ) -> Self {
@@ -92,40 +118,53 @@ impl Diagnosis {
         });
         let context = RemedyContext {
             evidence,
+            signed,
             client: &BaseStringVariant::rfc(evidence.request),
-            label: signed.signature_method(),
             hashed,
+            secret: "",
+            encoding: "",
+        };
+        let lenient = CompatProfile::VersionLenient;
+        let found = FoundCause {
+            profile: verifies_under(lenient, evidence, signed).then_some(lenient),
+            ..FoundCause::of(cause)
         };
         Self {
             causes: vec![cause],
             client_base_string: base_string.clone(),
             base_string,
             first_difference: None,
-            remedy: context.remedy(&[cause], None),
+            remedy: context.remedy(&[found]),
         }
     }
 
     /// Explains a request whose signature the search found.
     fn of_hit(
-        hit: SearchHit<'_>,
+        mut hit: SearchHit<'_>,
         evidence: &MismatchEvidence<'_>,
         signed: &SignedRequest<'_>,
         wire: &WireParameters<'_>,
     ) -> Self {
         let ours = display(&hit.base, wire, evidence.reveal);
         let theirs = display(&hit.variant, wire, evidence.reveal);
+        if let [only] = &mut hit.causes[..] {
+            let verifies = |profile: &CompatProfile| verifies_under(*profile, evidence, signed);
+            only.profile = only.profile.filter(verifies);
+        }
         let context = RemedyContext {
             evidence,
+            signed,
             client: &hit.variant,
-            label: signed.signature_method(),
-            hashed: "",
+            hashed: None,
+            secret: hit.secret,
+            encoding: hit.encoding,
         };
         Self {
             first_difference: ours.first_difference(&theirs),
             base_string: ours.text(),
             client_base_string: theirs.text(),
-            remedy: context.remedy(&hit.causes, hit.remedy),
-            causes: hit.causes,
+            remedy: context.remedy(&hit.causes),
+            causes: hit.causes.iter().map(|found| found.cause).collect(),
         }
     }
 }
@@ -142,12 +181,13 @@ pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosi
     let rejection = rejection(evidence, &signed)?;
     if rejection == Rejection::VersionUnsupported {
         let cause = MismatchCause::VersionText;
-        return Some(Diagnosis::of_same_string(cause, "", evidence, &signed));
+        return Some(Diagnosis::of_same_string(cause, None, evidence, &signed));
     }
     if rejection == Rejection::BodyHashMismatch {
         let cause = MismatchCause::BodyHash;
-        let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
-        return Some(Diagnosis::of_same_string(cause, &hashed, evidence, &signed));
+        let hashed = body_hash::hashed(evidence.request, &signed, budget);
+        let hashed = hashed.as_deref();
+        return Some(Diagnosis::of_same_string(cause, hashed, evidence, &signed));
     }
     if rejection.kind() != RejectionKind::NotProven {
         return None;
@@ -158,15 +198,26 @@ pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosi
 }
 
 fn rejection(evidence: &MismatchEvidence<'_>, signed: &SignedRequest<'_>) -> Option<Rejection> {
+    verdict_under(evidence.compat, evidence, signed).err()
+}
+
+/// Returns whether the request verifies under one more profile.
+fn verifies_under(
+    profile: CompatProfile,
+    evidence: &MismatchEvidence<'_>,
+    signed: &SignedRequest<'_>,
+) -> bool {
+    verdict_under(evidence.compat.with(profile), evidence, signed).is_ok()
+}
+
+fn verdict_under(
+    compat: CompatSet,
+    evidence: &MismatchEvidence<'_>,
+    signed: &SignedRequest<'_>,
+) -> Result<(), Rejection> {
     let schedule = KeySchedule::default();
-    let proven = signed.prove_under(
-        evidence.compat,
-        &evidence.keys,
-        &schedule,
-        BodyHashRule::Accept,
-    );
-    let verdict = proven.and_then(|scope| scope.check_body(signed, None));
-    verdict.err()
+    let proven = signed.prove_under(compat, &evidence.keys, &schedule, BodyHashRule::Accept);
+    proven.and_then(|scope| scope.check_body(signed, None))
 }
 
 fn display(

@@ -2,91 +2,204 @@
 //! clients before they sign.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 
 use super::super::encode::{decode, is_unreserved};
 use super::super::uri::{root_or, split_target};
 use super::super::variant::{BaseStringVariant, replaced_part};
 use super::change::{BaseStringChange, BaseStringPart};
-use super::{MismatchCause, MismatchEvidence};
+use super::forwarded::{ForwardedHeader, listed};
+use super::named_url::{NamedUrl, decoded_realm};
+use super::path_spelling::{
+    ENCODERS, decoded_piece, decoded_where, encoded_byte, escapes_in, is_in_escape, lower_case,
+    merged, split_piece, without_dot_segments, without_needless_escapes, without_parameters,
+};
+use super::{MismatchCause, MismatchEvidence, remedy};
 
 /// Returns every change of the path that may explain the request.
-pub(super) fn changes<'e>(evidence: &MismatchEvidence<'e>) -> Vec<BaseStringChange<'e>> {
+pub(super) fn changes<'e>(
+    evidence: &MismatchEvidence<'e>,
+    realm: Option<&[u8]>,
+) -> Vec<BaseStringChange<'e>> {
     let whole = BaseStringVariant::rfc(evidence.request).path.into_owned();
-    let mut changes = vec![last_slash(&whole)];
-    changes.extend(original_path(evidence, &whole));
-    changes.extend(prefixes(evidence, &whole));
+    let mut changes = named(evidence, realm, &whole);
+    changes.extend(shorter(evidence, &whole));
+    changes.extend(last_slash(&whole));
     changes.extend(normalized_by_client(&whole));
     changes.extend(normalized_by_proxy(&whole));
     changes.extend(encoded_by_client(&whole));
-    changes.extend(one_byte(&whole));
+    if whole.len() <= MAX_PATH_LEN {
+        changes.extend(one_character(&whole));
+        changes.extend(one_byte(&whole));
+    }
     changes.extend(common_prefixes(&whole));
-    changes
+    changes.sort_by_key(|change| (change.is_one_of_many, change.cause));
+    let mut known = HashSet::from([whole]);
+    changes.retain(|change| known.insert(change.path.clone()));
+    changes.into_iter().map(PathChange::change).collect()
 }
 
-/// A cause, and the path that the client signs because of it.
-type PathChange = (MismatchCause, Vec<u8>);
+/// The path that the client may have signed, and the cause if it did.
+struct PathChange {
+    cause: MismatchCause,
+    path: Vec<u8>,
+    remedy: Option<&'static str>,
+    is_likely: bool,
+    is_one_of_many: bool,
+}
 
-/// Returns the change to the path that Envoy had before it rewrote it.
-fn original_path<'e>(
-    evidence: &MismatchEvidence<'e>,
-    whole: &[u8],
-) -> Option<BaseStringChange<'e>> {
-    let original = root_or(split_target(evidence.forwarded.original_path?).0);
-    let cause = if original.ends_with(whole) {
+impl PathChange {
+    const fn new(cause: MismatchCause, path: Vec<u8>) -> Self {
+        Self {
+            cause,
+            path,
+            remedy: None,
+            is_likely: false,
+            is_one_of_many: false,
+        }
+    }
+
+    const fn with_remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
+        self
+    }
+
+    const fn likely(mut self) -> Self {
+        self.is_likely = true;
+        self
+    }
+
+    const fn among_many(mut self) -> Self {
+        self.is_one_of_many = true;
+        self
+    }
+
+    fn change<'e>(self) -> BaseStringChange<'e> {
+        let path = self.path;
+        let change = BaseStringChange::new(self.cause, BaseStringPart::Path, move |variant| {
+            variant.path = Cow::Owned(path.clone());
+        });
+        let change = change.with_remedy(self.remedy);
+        match (self.is_likely, self.is_one_of_many) {
+            (true, _) => change.likely(),
+            (false, true) => change.among_many(),
+            (false, false) => change,
+        }
+    }
+}
+
+/// Returns the changes to every path that a header or the realm names, as the whole path and as a
+/// prefix of it.
+fn named(evidence: &MismatchEvidence<'_>, realm: Option<&[u8]>, whole: &[u8]) -> Vec<PathChange> {
+    let forwarded = evidence.forwarded;
+    let realm = realm.map(decoded_realm);
+    let headers = forwarded
+        .values(PATH_HEADERS)
+        .chain(forwarded.values(PREFIX_HEADERS).flat_map(listed));
+    let mut changes = Vec::new();
+    for text in headers.chain(realm.as_deref()).take(MAX_NAMED) {
+        let path = root_or(NamedUrl::of(text).path);
+        let prefix = path.strip_suffix(b"/").unwrap_or(path);
+        changes.push((path.to_vec(), whole));
+        changes.push(([prefix, whole].concat(), whole));
+        changes.push(([evidence.request.path_prefix, path].concat(), whole));
+    }
+    changes
+        .into_iter()
+        .map(|(path, whole)| PathChange::new(cause_of(&path, whole), path).likely())
+        .collect()
+}
+
+/// Returns the cause of a named path.
+fn cause_of(named: &[u8], whole: &[u8]) -> MismatchCause {
+    if merged(named) == merged(whole) {
+        MismatchCause::PathSlashes
+    } else if named.ends_with(whole) {
         MismatchCause::PathPrefixStripped
-    } else if whole.ends_with(original) {
+    } else if whole.ends_with(named) {
         MismatchCause::PathPrefixAdded
     } else {
         MismatchCause::PathRewritten
-    };
-    Some(to((cause, original.to_vec())))
+    }
 }
 
-/// Returns the changes that add the forwarded prefix, and that remove the configured one or some
-/// segments.
-fn prefixes<'e>(evidence: &MismatchEvidence<'e>, whole: &[u8]) -> Vec<BaseStringChange<'e>> {
-    let forwarded = evidence.forwarded.prefix.map(|prefix| {
-        let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
-        (MismatchCause::PathPrefixStripped, [prefix, whole].concat())
-    });
+/// Returns the changes that remove the configured prefix or some segments.
+fn shorter(evidence: &MismatchEvidence<'_>, whole: &[u8]) -> Vec<PathChange> {
     let arrived = root_or(split_target(evidence.request.target).0);
     let slashes = (1..whole.len()).filter(|&at| whole[at] == b'/');
-    let shorter = slashes.take(MAX_PREFIX_SEGMENTS).map(|at| &whole[at..]);
-    let added = std::iter::once(arrived)
-        .chain(shorter)
-        .map(|path| (MismatchCause::PathPrefixAdded, path.to_vec()));
-    forwarded.into_iter().chain(added).map(to).collect()
+    let removed = slashes.filter(|&at| whole[..at].iter().any(|&byte| byte != b'/'));
+    let removed = removed.take(MAX_PREFIX_SEGMENTS).map(|at| &whole[at..]);
+    let mut changes: Vec<_> = std::iter::once(arrived)
+        .chain(removed)
+        .map(|path| PathChange::new(MismatchCause::PathPrefixAdded, path.to_vec()))
+        .collect();
+    changes.extend(script(whole));
+    changes
 }
 
-fn common_prefixes<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
+/// Returns the changes that remove a script at the end, and the parameters of segments.
+fn script(whole: &[u8]) -> Vec<PathChange> {
+    let mut paths = vec![without_parameters(whole)];
+    if let Some(at) = whole.windows(7).rposition(|part| part == b"/index.") {
+        paths.extend([whole[..at].to_vec(), whole[..=at].to_vec()]);
+    }
+    paths
+        .into_iter()
+        .map(|path| PathChange::new(MismatchCause::PathRewritten, path))
+        .collect()
+}
+
+fn common_prefixes(whole: &[u8]) -> impl Iterator<Item = PathChange> {
     COMMON_PREFIXES
         .map(|prefix| [prefix, whole].concat())
         .into_iter()
-        .map(|path| to((MismatchCause::PathPrefixStripped, path)).among_many())
+        .map(|path| PathChange::new(MismatchCause::PathPrefixStripped, path).among_many())
 }
 
 /// Returns the normalizations that a client signs, while it sends the path as it was.
-fn normalized_by_client<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
+fn normalized_by_client(whole: &[u8]) -> Vec<PathChange> {
     let plain = without_needless_escapes(whole);
     let resolved = without_dot_segments(whole);
     let all = without_dot_segments(&merged(&plain));
-    let upper = escapes_in(whole, u8::to_ascii_uppercase);
-    let lower = escapes_in(whole, u8::to_ascii_lowercase);
-    let ways: [PathChange; 7] = [
+    let mut ways = vec![
         (MismatchCause::PathEscapes, plain),
-        (MismatchCause::PathEscapes, upper),
-        (MismatchCause::PathEscapes, lower),
+        (
+            MismatchCause::PathEscapes,
+            escapes_in(whole, u8::to_ascii_uppercase),
+        ),
+        (
+            MismatchCause::PathEscapes,
+            escapes_in(whole, u8::to_ascii_lowercase),
+        ),
         (MismatchCause::PathSlashes, merged(whole)),
         (MismatchCause::PathDotSegments, merged(&resolved)),
         (MismatchCause::PathDotSegments, resolved),
         (MismatchCause::PathDotSegments, all),
+        (MismatchCause::PathCase, lower_case(whole)),
+        (MismatchCause::PathCase, whole.to_ascii_lowercase()),
+        (MismatchCause::PathCase, whole.to_ascii_uppercase()),
     ];
+    let encoded = ENCODERS.map(|encoder| encoder.respelled(whole));
+    ways.extend(encoded.map(|path| (MismatchCause::PathEscapes, path)));
+    let reserved = |byte: u8| b"!$&'()*+,;=:@".contains(&byte);
+    ways.extend([
+        (MismatchCause::PathEscapes, decoded_where(whole, reserved)),
+        (
+            MismatchCause::PathEscapes,
+            replaced_part(whole, b"+", b"%20"),
+        ),
+        (
+            MismatchCause::PathEscapes,
+            replaced_part(whole, b"%20", b"+"),
+        ),
+    ]);
     ways.into_iter()
-        .map(|way| to(way).with_remedy(Some(NORMALIZED_BY_CLIENT)))
+        .map(|(cause, path)| PathChange::new(cause, path).with_remedy(remedy::PATH_BY_CLIENT))
+        .collect()
 }
 
 /// Returns the paths that a proxy may have normalized, if they can be guessed.
-fn normalized_by_proxy<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
+fn normalized_by_proxy(whole: &[u8]) -> Vec<PathChange> {
     let escapes: [(&[u8], &[u8]); 5] = [
         (b"~", b"%7E"),
         (b"~", b"%7e"),
@@ -94,140 +207,180 @@ fn normalized_by_proxy<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChang
         (b".", b"%2E"),
         (b"_", b"%5F"),
     ];
-    let slashes = replaced_part(whole, b"/", b"//");
-    escapes
-        .map(|(plain, escape)| replaced_part(whole, plain, escape))
-        .into_iter()
-        .map(|path| (MismatchCause::PathEscapes, path))
-        .chain([(MismatchCause::PathSlashes, slashes)])
-        .map(to)
+    let decoded = escapes.map(|(plain, escape)| {
+        PathChange::new(
+            MismatchCause::PathEscapes,
+            replaced_part(whole, plain, escape),
+        )
+    });
+    let slashes = [
+        replaced_part(whole, b"/", b"//"),
+        [b"/", whole].concat(),
+        [whole, b"/"].concat(),
+    ];
+    let [doubled, leading, trailing] = slashes;
+    let mut changes: Vec<_> = decoded.into();
+    changes.push(PathChange::new(MismatchCause::PathSlashes, doubled));
+    changes.push(PathChange::new(MismatchCause::PathSlashes, leading));
+    if whole.ends_with(b"/") {
+        changes.push(PathChange::new(MismatchCause::PathSlashes, trailing));
+    }
+    changes
 }
 
 /// Returns the change that adds the slash at the end, or removes it.
-fn last_slash<'e>(whole: &[u8]) -> BaseStringChange<'e> {
-    to(match whole.strip_suffix(b"/") {
+fn last_slash(whole: &[u8]) -> [PathChange; 1] {
+    let (cause, path) = match whole.strip_suffix(b"/") {
         Some([]) => (MismatchCause::RootSlash, Vec::new()),
         Some(shorter) => (MismatchCause::TrailingSlash, shorter.to_vec()),
         None => (MismatchCause::TrailingSlash, [whole, b"/"].concat()),
-    })
+    };
+    [PathChange::new(cause, path)]
 }
 
-fn encoded_by_client<'e>(whole: &[u8]) -> [BaseStringChange<'e>; 2] {
+fn encoded_by_client(whole: &[u8]) -> Vec<PathChange> {
     let twice = replaced_part(whole, b"%", b"%25");
+    let [unreserved, ..] = ENCODERS;
+    let respelled = unreserved.respelled(whole);
     let decoded = decode(&Cow::Borrowed(whole)).into_owned();
-    [
-        to((MismatchCause::PathEncodedTwice, twice)),
-        to((MismatchCause::PathDecoded, decoded)),
-    ]
+    let spaces = replaced_part(whole, b"+", b" ");
+    let mut changes = vec![
+        PathChange::new(MismatchCause::PathDecoded, decoded),
+        PathChange::new(
+            MismatchCause::PathDecoded,
+            decode(&Cow::Borrowed(&*spaces)).into_owned(),
+        ),
+        PathChange::new(
+            MismatchCause::PathDecoded,
+            replaced_part(whole, b"%25", b"%"),
+        ),
+    ];
+    if whole.contains(&b'%') {
+        let again = replaced_part(&respelled, b"%", b"%25");
+        changes.extend(
+            [twice, again].map(|path| PathChange::new(MismatchCause::PathEncodedTwice, path)),
+        );
+    }
+    changes
+}
+
+/// Returns the changes of one character wherever it occurs: its escape instead of itself, or the
+/// reverse.
+fn one_character(whole: &[u8]) -> Vec<PathChange> {
+    let mut changes = Vec::new();
+    for (byte, is_escaped) in characters(whole) {
+        let path = if is_escaped {
+            decoded_where(whole, |other| other == byte)
+        } else {
+            encoded_byte(whole, byte)
+        };
+        let change = PathChange::new(MismatchCause::PathEscapes, path.clone()).among_many();
+        changes.push(if is_escaped {
+            change.with_remedy(remedy::PATH_BY_CLIENT)
+        } else {
+            change
+        });
+        if !is_escaped {
+            let lower = replaced_part(
+                &path,
+                format!("%{byte:02X}").as_bytes(),
+                format!("%{byte:02x}").as_bytes(),
+            );
+            changes.push(PathChange::new(MismatchCause::PathEscapes, lower).among_many());
+        }
+    }
+    changes
+}
+
+/// Returns the characters of a path except slashes, and whether each is escaped.
+fn characters(whole: &[u8]) -> BTreeSet<(u8, bool)> {
+    let mut found = BTreeSet::new();
+    let mut rest = whole;
+    while let Some((piece, after)) = split_piece(rest) {
+        if piece != b"/" && found.len() < MAX_CHARACTERS {
+            found.insert((decoded_piece(piece), piece.len() > 1));
+        }
+        rest = after;
+    }
+    found
 }
 
 /// Returns the changes of one byte of the path: as many as it has bytes, and more.
-fn one_byte<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
-    let tried = if whole.len() > MAX_PATH_LEN {
-        0
-    } else {
-        whole.len().min(MAX_BYTES_TRIED)
-    };
+fn one_byte(whole: &[u8]) -> impl Iterator<Item = PathChange> {
+    let tried = whole.len().min(MAX_BYTES_TRIED);
     let changes: Vec<PathChange> = (0..tried).flat_map(|at| byte_changes(whole, at)).collect();
-    changes.into_iter().map(|change| to(change).among_many())
+    changes.into_iter().map(PathChange::among_many)
 }
 
 fn byte_changes(whole: &[u8], at: usize) -> Vec<PathChange> {
     let with = |instead: &[u8]| [&whole[..at], instead, &whole[at + 1..]].concat();
+    let escapes = |byte: u8| {
+        let mut escapes = vec![format!("%{byte:02X}"), format!("%{byte:02x}")];
+        escapes.dedup();
+        escapes
+    };
     match whole[at] {
-        b'/' => SLASHES.map(|(cause, text)| (cause, with(text))).into(),
-        byte if is_unreserved(byte) && !is_in_escape(whole, at) => {
-            let mut escapes = vec![format!("%{byte:02X}"), format!("%{byte:02x}")];
-            escapes.dedup();
-            escapes
+        b'/' => SLASHES
+            .map(|(cause, text)| PathChange::new(cause, with(text)))
+            .into(),
+        b'%' if split_piece(&whole[at..]).is_some_and(|(piece, _)| piece.len() == 3) => {
+            let byte = decoded_piece(&whole[at..at + 3]);
+            let path = [&whole[..at], &[byte], &whole[at + 3..]].concat();
+            vec![
+                PathChange::new(MismatchCause::PathEscapes, path)
+                    .with_remedy(remedy::PATH_BY_CLIENT),
+            ]
+        }
+        byte if !is_in_escape(whole, at)
+            && (is_unreserved(byte) || byte.is_ascii_punctuation()) =>
+        {
+            escapes(byte)
                 .into_iter()
-                .map(|escape| (MismatchCause::PathEscapes, with(escape.as_bytes())))
+                .map(|escape| PathChange::new(MismatchCause::PathEscapes, with(escape.as_bytes())))
                 .collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn to<'e>((cause, path): PathChange) -> BaseStringChange<'e> {
-    BaseStringChange::new(cause, BaseStringPart::Path, move |variant| {
-        variant.path = Cow::Owned(path.clone());
-    })
-}
+/// The headers that name a path, in the order in which they are tried.
+const PATH_HEADERS: [ForwardedHeader; 10] = [
+    ForwardedHeader::XEnvoyOriginalPath,
+    ForwardedHeader::XOriginalUrl,
+    ForwardedHeader::XOriginalUri,
+    ForwardedHeader::XOriginalPath,
+    ForwardedHeader::XForwardedUri,
+    ForwardedHeader::XForwardedUrl,
+    ForwardedHeader::XForwardedPath,
+    ForwardedHeader::XRewriteUrl,
+    ForwardedHeader::XReplacedPath,
+    ForwardedHeader::XWawsUnencodedUrl,
+];
 
-/// Returns whether a byte is one of the digits of an escape.
-fn is_in_escape(path: &[u8], at: usize) -> bool {
-    path[at.saturating_sub(2)..at].contains(&b'%')
-}
-
-/// Decodes escapes of unreserved characters, like Envoy's `normalize_path`.
-fn without_needless_escapes(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, after)) = rest.split_first() {
-        match unreserved_escape(rest) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &rest[3..];
-            }
-            None => {
-                out.push(first);
-                rest = after;
-            }
-        }
-    }
-    out
-}
-
-fn unreserved_escape(rest: &[u8]) -> Option<u8> {
-    let (escape, _) = rest.split_at_checked(3)?;
-    let decoded = decode(&Cow::Borrowed(escape));
-    match *decoded {
-        [byte] if is_unreserved(byte) => Some(byte),
-        _ => None,
-    }
-}
-
-/// Changes the case of the digits of escapes.
-fn escapes_in(path: &[u8], case: fn(&u8) -> u8) -> Vec<u8> {
-    let mut out = path.to_vec();
-    for (at, byte) in out.iter_mut().enumerate() {
-        if is_in_escape(path, at) {
-            *byte = case(byte);
-        }
-    }
-    out
-}
-
-/// Merges consecutive slashes, like Envoy's `merge_slashes`.
-fn merged(path: &[u8]) -> Vec<u8> {
-    let mut out = path.to_vec();
-    out.dedup_by(|a, b| *a == b'/' && *b == b'/');
-    out
-}
-
-/// Resolves the dot segments of a path that begins with `/`.
-///
-/// [RFC 3986 section 5.2.4](https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4)
-fn without_dot_segments(path: &[u8]) -> Vec<u8> {
-    let mut resolved: Vec<&[u8]> = Vec::new();
-    let mut ends_with_dots = false;
-    for segment in path.split(|&byte| byte == b'/').skip(1) {
-        ends_with_dots = matches!(segment, b"." | b"..");
-        match segment {
-            b"." => {}
-            b".." => drop(resolved.pop()),
-            segment => resolved.push(segment),
-        }
-    }
-    if ends_with_dots || resolved.is_empty() {
-        resolved.push(b"");
-    }
-    [b"/", &*resolved.join(&b'/')].concat()
-}
+/// The headers that name a prefix of the path.
+const PREFIX_HEADERS: [ForwardedHeader; 4] = [
+    ForwardedHeader::XForwardedPrefix,
+    ForwardedHeader::XScriptName,
+    ForwardedHeader::XForwardedContext,
+    ForwardedHeader::XRequestUri,
+];
 
 /// The prefixes that proxies often strip without a trace.
-const COMMON_PREFIXES: [&[u8]; 8] = [
-    b"/api", b"/v1", b"/v2", b"/v3", b"/api/v1", b"/api/v2", b"/api/v3", b"/rest",
+const COMMON_PREFIXES: [&[u8]; 14] = [
+    b"/api",
+    b"/v1",
+    b"/v2",
+    b"/v3",
+    b"/v4",
+    b"/api/v1",
+    b"/api/v2",
+    b"/api/v3",
+    b"/rest",
+    b"/1.1",
+    b"/app",
+    b"/service",
+    b"/gateway",
+    b"/index.php",
 ];
 
 /// The texts that a proxy turns into a single slash.
@@ -242,44 +395,14 @@ const SLASHES: [(MismatchCause, &[u8]); 5] = [
 /// The most segments that a proxy is assumed to have added.
 const MAX_PREFIX_SEGMENTS: usize = 3;
 
-/// The longest path whose single bytes are tried: each try takes a copy of the path.
+/// The most named paths that are tried.
+const MAX_NAMED: usize = 12;
+
+/// The longest path whose single characters are tried: each try takes a copy of the path.
 const MAX_PATH_LEN: usize = 1024;
 
 /// The bytes at the start of a path that are tried one by one.
 const MAX_BYTES_TRIED: usize = 80;
 
-const NORMALIZED_BY_CLIENT: &str = "the client signs `{path}` but sends another spelling of the path: make it sign the path as \
-     it sends it";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dot_segments_are_resolved_by_rfc_3986() {
-        for (path, resolved) in [
-            ("/a/b/c/./../../g", "/a/g"),
-            ("/a/..", "/"),
-            ("/a/b/..", "/a/"),
-            ("/./", "/"),
-            ("/../a", "/a"),
-            ("/a//../b", "/a/b"),
-            ("/a/b/", "/a/b/"),
-        ] {
-            assert_eq!(
-                without_dot_segments(path.as_bytes()),
-                resolved.as_bytes(),
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_unreserved_characters_are_decoded() {
-        assert_eq!(without_needless_escapes(b"/%7Ea%41%2F%20%"), b"/~aA%2F%20%");
-        assert_eq!(
-            escapes_in(b"/%e2%9a/ab", u8::to_ascii_uppercase),
-            b"/%E2%9A/ab"
-        );
-    }
-}
+/// The most different characters of a path that are tried one by one.
+const MAX_CHARACTERS: usize = 40;

@@ -15,8 +15,8 @@ pub(super) struct SignatureReading {
     pub(super) bytes: Option<Vec<u8>>,
     /// The text, for PLAINTEXT.
     pub(super) text: Option<Vec<u8>>,
-    /// This is the reading of the verifier.
-    pub(super) is_strict: bool,
+    /// The wrong encoding that it undoes, for people; `None` for the reading of the verifier.
+    pub(super) encoding: Option<&'static str>,
 }
 
 /// Returns every reading, the strict one first.
@@ -24,39 +24,110 @@ pub(super) fn readings(sent: &[u8]) -> Vec<SignatureReading> {
     let mut readings = vec![SignatureReading {
         bytes: STANDARD.decode(sent).ok(),
         text: Some(sent.to_vec()),
-        is_strict: true,
+        encoding: None,
     }];
-    readings.extend(decoded_again(sent));
-    let lenient = [
-        lenient(sent),
-        hexadecimal(sent),
-        base64_of_hexadecimal(sent),
-    ];
-    for bytes in lenient.into_iter().flatten() {
+    readings.extend(texts(sent));
+    for (bytes, encoding) in bytes(sent) {
         let is_known = |reading: &SignatureReading| reading.bytes.as_ref() == Some(&bytes);
         if !readings.iter().any(is_known) {
             readings.push(SignatureReading {
                 bytes: Some(bytes),
                 text: None,
-                is_strict: false,
+                encoding: Some(encoding),
             });
         }
     }
     readings
 }
 
-/// Reads a signature that was percent-encoded twice.
-fn decoded_again(sent: &[u8]) -> Option<SignatureReading> {
-    let text = decode(&Cow::Borrowed(sent)).into_owned();
-    (text != sent).then(|| SignatureReading {
-        bytes: lenient(&text),
-        text: Some(text),
-        is_strict: false,
-    })
+/// Returns the readings that change the text, for every method.
+fn texts(sent: &[u8]) -> Vec<SignatureReading> {
+    let once = decode(&Cow::Borrowed(sent)).into_owned();
+    let twice = decode(&Cow::Borrowed(&*once)).into_owned();
+    let unquoted = trimmed(sent);
+    let spaced = sent
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte });
+    let mut texts = vec![
+        (once, "percent-encoded twice"),
+        (twice, "percent-encoded three times"),
+        (unquoted, "with quotes or white space around it"),
+        (spaced.collect(), "with `+` for a space"),
+    ];
+    let from_base64 = STANDARD.decode(sent).ok();
+    texts.extend(from_base64.map(|text| (text, "in base64 once more")));
+    texts.retain(|(text, _)| text != sent);
+    texts
+        .into_iter()
+        .map(|(text, encoding)| SignatureReading {
+            bytes: lenient(&text),
+            text: Some(text),
+            encoding: Some(encoding),
+        })
+        .collect()
+}
+
+/// Returns the bytes that the text may stand for, and its encoding.
+fn bytes(sent: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
+    let again = STANDARD.decode(sent).ok();
+    let again = again.as_deref().unwrap_or_default();
+    let text = trimmed(sent);
+    [
+        (lenient(&text), encoding_of(sent)),
+        (hexadecimal(&text), "in hexadecimal digits"),
+        (separated_hexadecimal(&text), "in hexadecimal digits"),
+        (hexadecimal(again), "in base64 of hexadecimal digits"),
+        (
+            lenient(&without_spaces(&text)),
+            "in base64 with line breaks",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(bytes, encoding)| Some((bytes?, encoding)))
+    .filter(|(bytes, _)| !bytes.is_empty())
+    .collect()
+}
+
+/// Names the deviation of a text from padded base64.
+fn encoding_of(text: &[u8]) -> &'static str {
+    let has = |bytes: &[u8]| text.iter().any(|byte| bytes.contains(byte));
+    if has(b"\r\n") {
+        "in base64 with line breaks"
+    } else if has(b" ") {
+        "in base64 with a `+` that is not percent-encoded and so became a space"
+    } else if has(b"-_") {
+        "in URL-safe base64"
+    } else if !text.len().is_multiple_of(4) {
+        "in base64 without padding"
+    } else {
+        "in base64 that is not canonical"
+    }
+}
+
+/// Removes white space and quotes around the text, and a `\n` in letters at its end.
+fn trimmed(text: &[u8]) -> Vec<u8> {
+    let mut text = text.trim_ascii();
+    for quote in [b"\"", b"'"] {
+        if let Some(inner) = text
+            .strip_prefix(quote)
+            .and_then(|text| text.strip_suffix(quote))
+        {
+            text = inner.trim_ascii();
+        }
+    }
+    text.strip_suffix(b"\\n").unwrap_or(text).to_vec()
+}
+
+fn without_spaces(text: &[u8]) -> Vec<u8> {
+    let is_space = |byte: &&u8| byte.is_ascii_whitespace();
+    text.iter()
+        .filter(|byte| !is_space(byte))
+        .copied()
+        .collect()
 }
 
 /// Decodes damaged base64: spaces for `+`, line breaks, no padding, the URL alphabet.
-fn lenient(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn lenient(text: &[u8]) -> Option<Vec<u8>> {
     let plain: Vec<u8> = text
         .iter()
         .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t' | b'='))
@@ -69,11 +140,18 @@ fn lenient(text: &[u8]) -> Option<Vec<u8>> {
     LENIENT.decode(plain).ok()
 }
 
-fn base64_of_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
-    hexadecimal(&STANDARD.decode(text).ok()?)
+/// Decodes digits with a `-`, `:` or space between the bytes.
+fn separated_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<_> = text
+        .iter()
+        .filter(|byte| !matches!(byte, b'-' | b':' | b' '))
+        .copied()
+        .collect();
+    hexadecimal(digits.strip_prefix(b"0x").unwrap_or(&digits))
 }
 
-fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
+/// Decodes hexadecimal digits.
+pub(super) fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else {
         return None;
     };
@@ -101,30 +179,50 @@ mod tests {
     #[test]
     fn a_signature_is_read_in_every_known_encoding() {
         let mac = [0xfb_u8, 0xef, 0xbe, 0x01];
-        for sent in [
-            "++++AQ==",
-            "    AQ==",
-            "++++AQ",
-            "----AQ",
-            "%2B%2B%2B%2BAQ%3D%3D",
-            "++++\r\nAQ==",
-            "fbefbe01",
-            "FBEFBE01",
+        let again = STANDARD.encode("++++AQ==");
+        let of_hex = STANDARD.encode("fbefbe01");
+        for (sent, encoding) in [
+            ("++++AQ==", None),
+            ("    AQ==", Some("became a space")),
+            ("++++AQ", Some("without padding")),
+            ("----AQ==", Some("URL-safe")),
+            ("%2B%2B%2B%2BAQ%3D%3D", Some("encoded twice")),
+            ("%252B%252B%252B%252BAQ%253D%253D", Some("three times")),
+            ("++++\r\nAQ==", Some("line breaks")),
+            ("++++ AQ==", Some("line breaks")),
+            ("\"++++AQ==\"", Some("quotes")),
+            ("++++AQ==\\n", Some("quotes")),
+            ("fbefbe01", Some("hexadecimal")),
+            ("FB-EF-BE-01", Some("hexadecimal")),
+            (&again, Some("base64 once more")),
+            (&of_hex, Some("base64")),
         ] {
             let found = readings(sent.as_bytes())
                 .into_iter()
-                .find(|reading| reading.bytes.as_deref() == Some(&mac));
-            assert_eq!(
-                found.map(|reading| reading.is_strict),
-                Some(sent == "++++AQ=="),
-                "{sent}"
-            );
+                .find(|reading| reading.bytes.as_deref() == Some(&mac))
+                .unwrap_or_else(|| panic!("{sent} is not read"));
+            match encoding {
+                None => assert_eq!(found.encoding, None),
+                Some(part) => assert!(
+                    found.encoding.unwrap().contains(part),
+                    "{sent}: {:?}",
+                    found.encoding
+                ),
+            }
         }
-        let of_hex = STANDARD.encode("fbefbe01");
-        assert!(
-            readings(of_hex.as_bytes())
-                .iter()
-                .any(|reading| reading.bytes.as_deref() == Some(&mac))
-        );
+    }
+
+    #[test]
+    fn a_plaintext_signature_is_read_in_other_spellings() {
+        for sent in [
+            "\"secret&token\"",
+            "secret%26token",
+            "secret&token ",
+            "c2VjcmV0JnRva2Vu",
+        ] {
+            let found = readings(sent.as_bytes());
+            let texts = found.iter().filter_map(|reading| reading.text.as_deref());
+            assert!(texts.skip(1).any(|text| text == b"secret&token"), "{sent}");
+        }
     }
 }

@@ -1,63 +1,212 @@
-//! Remedies, with the values of one request.
+//! Remedies, with the values of one request. A remedy names a setting only if the request verifies
+//! with it.
 
-use super::super::SignatureMethod;
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use super::super::uri::{root_or, split_target};
-use super::super::variant::{BaseStringVariant, PortRule};
-use super::{MismatchCause, MismatchEvidence, OriginSetting};
+use super::super::variant::BaseStringVariant;
+use super::super::{CompatProfile, RequestBody, SignatureMethod, SignedRequest};
+use super::client_origin::ClientOrigin;
+use super::{MismatchCause, MismatchEvidence, OriginSetting, remedies};
+
+/// A cause that was found, and its remedies for this request.
+pub(super) struct FoundCause {
+    pub(super) cause: MismatchCause,
+    /// A remedy that is more precise than the general one.
+    pub(super) remedy: Option<Cow<'static, str>>,
+    /// A compat profile that undoes the cause.
+    pub(super) profile: Option<CompatProfile>,
+}
+
+impl FoundCause {
+    /// Returns a cause with its general remedy.
+    pub(super) const fn of(cause: MismatchCause) -> Self {
+        Self {
+            cause,
+            remedy: None,
+            profile: None,
+        }
+    }
+
+    /// Takes over the remedy of another one of the same cause, and returns whether it is the same.
+    pub(super) fn absorbs(&mut self, other: &Self) -> bool {
+        if self.cause != other.cause {
+            return false;
+        }
+        if let (Some(own), Some(others)) = (&self.remedy, &other.remedy)
+            && own != others
+        {
+            self.remedy = Some(format!("{own}; and {others}").into());
+        }
+        true
+    }
+}
 
 /// The values that remedies name.
 pub(super) struct RemedyContext<'r> {
     /// The evidence about the request.
     pub(super) evidence: &'r MismatchEvidence<'r>,
+    /// The request as it was parsed.
+    pub(super) signed: &'r SignedRequest<'r>,
     /// The variant that the client signed.
     pub(super) client: &'r BaseStringVariant<'r>,
-    /// The signature method that the request names.
-    pub(super) label: SignatureMethod,
     /// A description of the `oauth_body_hash` that the client sent.
-    pub(super) hashed: &'r str,
+    pub(super) hashed: Option<&'r str>,
+    /// The secret at fault.
+    pub(super) secret: &'static str,
+    /// The wrong encoding of the signature.
+    pub(super) encoding: &'static str,
 }
 
 impl RemedyContext<'_> {
-    /// Returns the remedy for these causes; `special` replaces that of the first.
-    pub(super) fn remedy(&self, causes: &[MismatchCause], special: Option<&'static str>) -> String {
+    /// Returns the remedy for these causes.
+    pub(super) fn remedy(&self, causes: &[FoundCause]) -> String {
+        let origin = ClientOrigin::of(self.evidence, self.client);
+        let is_origin = |found: &&FoundCause| {
+            origin
+                .as_ref()
+                .is_some_and(|origin| origin.corrects(found.cause))
+        };
+        let (by_origin, others): (Vec<_>, Vec<_>) = causes.iter().partition(is_origin);
+        let mut texts = Vec::new();
+        match &by_origin[..] {
+            [] => {}
+            [one] => texts.push(self.text(one, origin.as_ref())),
+            [first, ..] => {
+                // One setting covers all of them.
+                let special = first.remedy.clone().filter(|text| *text == MISCONFIGURED);
+                let all = FoundCause {
+                    remedy: special.or(Some(Cow::Borrowed(ORIGIN))),
+                    ..FoundCause::of(first.cause)
+                };
+                texts.push(self.text(&all, origin.as_ref()));
+            }
+        }
+        texts.extend(others.iter().map(|found| self.text(found, None)));
+        texts.join("; and ")
+    }
+
+    /// Returns the remedy for one cause; `origin` is the setting that corrects it.
+    fn text(&self, found: &FoundCause, origin: Option<&ClientOrigin>) -> String {
+        let special = found.remedy.as_deref();
+        let special = special.filter(|text| origin.is_some() || !text.contains("{origin}"));
+        let template = special.unwrap_or_else(|| self.general(found.cause, origin.is_some()));
+        let profile = found.profile.map(|profile| {
+            format!(
+                ", or give the consumer the compat profile `{}`",
+                profile.name()
+            )
+        });
+        let profile = profile.unwrap_or_default();
+        let names_profile = template.contains("compat profile") || template.contains(OR_PROFILE);
+        let text = self.filled(template, origin);
+        if names_profile {
+            text.replace(OR_PROFILE, &profile)
+        } else {
+            text + &profile
+        }
+    }
+
+    /// Returns the general remedy of a cause, as it fits this request.
+    fn general(&self, cause: MismatchCause, has_origin: bool) -> &'static str {
+        let is_untyped = self.evidence.request.content_type.is_empty();
+        let is_plaintext = self.signed.signature_method() == SignatureMethod::Plaintext;
+        let special = [
+            (MismatchCause::Port, !has_origin, PORT_BY_CLIENT),
+            (MismatchCause::Host, !has_origin, HOST_BY_CLIENT),
+            (
+                MismatchCause::PathPrefixStripped,
+                !has_origin,
+                PATH_ON_THE_WAY,
+            ),
+            (
+                MismatchCause::PathPrefixAdded,
+                has_origin,
+                PREFIX_CONFIGURED,
+            ),
+            (MismatchCause::PathRewritten, has_origin, PREFIX_CONFIGURED),
+            (
+                MismatchCause::FormLeftOut,
+                self.has_json_body(),
+                FORM_IS_JSON,
+            ),
+            (MismatchCause::BodyIncluded, is_untyped, BODY_UNTYPED),
+            (
+                MismatchCause::SignatureEncoding,
+                is_plaintext,
+                PLAINTEXT_ENCODING,
+            ),
+            (
+                MismatchCause::BodyHash,
+                self.hashed.is_none(),
+                BODY_HASH_OF_OTHER_BYTES,
+            ),
+        ];
+        special
+            .into_iter()
+            .find(|(of, applies, _)| *of == cause && *applies)
+            .map_or_else(|| remedies::of(cause), |(.., text)| text)
+    }
+
+    fn has_json_body(&self) -> bool {
+        let RequestBody::Whole(body) = self.evidence.request.body else {
+            return false;
+        };
+        matches!(
+            serde_json::from_slice(body),
+            Ok(Value::Object(_) | Value::Array(_))
+        )
+    }
+
+    /// Replaces the placeholders of a template.
+    fn filled(&self, template: &str, origin: Option<&ClientOrigin>) -> String {
         let setting = self.evidence.setting;
+        let request = self.evidence.request;
+        let origin = origin.map(ClientOrigin::text).unwrap_or_default();
+        let or_origin = if origin.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ", or, if a proxy in front changes the host, set `{} = \"{origin}\"`",
+                setting.name()
+            )
+        };
+        let method = self.signed.signature_method();
         let values = [
+            ("{or_origin}", or_origin),
             ("{setting}", setting.name().to_owned()),
-            ("{prefix}", self.prefix()),
             ("{or_trust}", setting.or_trust().to_owned()),
             ("{scheme}", self.client.scheme.name().to_owned()),
-            ("{origin}", self.origin()),
+            ("{origin}", origin),
+            ("{signed}", self.signed_origin()),
+            ("{arrived}", escaped(request.authority)),
             ("{path}", self.path()),
             (
-                "{method}",
-                escaped(&self.client.method.to_ascii_uppercase()),
+                "{arrived_path}",
+                escaped(root_or(split_target(request.target).0)),
             ),
-            ("{label}", self.label.name().to_owned()),
-            ("{hashed}", self.hashed.to_owned()),
+            ("{method}", escaped(&self.client.method)),
+            ("{arrived_method}", escaped(request.method)),
+            ("{label}", method.name().to_owned()),
+            ("{hash}", method.hash().name().to_owned()),
+            ("{hashed}", self.hashed.unwrap_or_default().to_owned()),
+            ("{secret}", self.secret.to_owned()),
+            ("{encoding}", self.encoding.to_owned()),
         ];
         values
             .into_iter()
-            .fold(template(causes, special), |text, (name, value)| {
+            .fold(template.to_owned(), |text, (name, value)| {
                 text.replace(name, &value)
             })
     }
 
     /// Returns the scheme and authority that the client signed.
-    fn origin(&self) -> String {
-        let BaseStringVariant {
-            scheme,
-            authority,
-            port,
-            ..
-        } = self.client;
-        let default_port = [b":", scheme.default_port()].concat();
-        let signed = match port {
-            PortRule::AsSent => authority,
-            PortRule::Rfc | PortRule::EitherDefault => {
-                authority.strip_suffix(&*default_port).unwrap_or(authority)
-            }
-        };
-        format!("{}://{}", scheme.name(), escaped(signed))
+    fn signed_origin(&self) -> String {
+        let authority = self.client.signed_authority();
+        let authority = authority.as_deref().unwrap_or_default();
+        format!("{}://{}", self.client.scheme.name(), escaped(authority))
     }
 
     fn path(&self) -> String {
@@ -67,41 +216,11 @@ impl RemedyContext<'_> {
             escaped(&self.client.path)
         }
     }
-
-    /// Returns the whole prefix in front of the path that arrived, with the configured one.
-    fn prefix(&self) -> String {
-        let arrived = root_or(split_target(self.evidence.request.target).0);
-        escaped(self.client.path.strip_suffix(arrived).unwrap_or_default())
-    }
 }
 
 fn escaped(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
-
-/// Returns the text with its placeholders.
-fn template(causes: &[MismatchCause], special: Option<&'static str>) -> String {
-    if causes.len() > 1 && causes.iter().all(is_origin) {
-        // One setting covers all of them.
-        return special.unwrap_or(ORIGIN).to_owned();
-    }
-    let others = causes.iter().map(|cause| cause.remedy());
-    let texts: Vec<_> = special
-        .into_iter()
-        .chain(others.skip(usize::from(special.is_some())))
-        .collect();
-    texts.join("; and ")
-}
-
-const fn is_origin(cause: &MismatchCause) -> bool {
-    matches!(
-        cause,
-        MismatchCause::Scheme | MismatchCause::Port | MismatchCause::Host
-    )
-}
-
-const ORIGIN: &str = "the client signs `{origin}`, but a proxy in front changed it: set `{setting} = \
-     \"{origin}\"`";
 
 impl OriginSetting {
     const fn name(self) -> &'static str {
@@ -120,3 +239,111 @@ impl OriginSetting {
         }
     }
 }
+
+/// The placeholder for the compat profile that undoes the cause.
+const OR_PROFILE: &str = "{or_profile}";
+
+const ORIGIN: &str = "the client signs `{origin}`, but a proxy in front changed it: set `{setting} = \
+     \"{origin}\"`";
+
+/// The setting contradicts the request that arrived.
+pub(super) const MISCONFIGURED: &str = "the client signs `{signed}`, as the request arrived, but `{setting}` says otherwise: set \
+     `{setting} = \"{origin}\"`, or remove the setting";
+
+pub(super) const FORWARDED_PROTO: &str = "the client signs `{scheme}://`, and X-Forwarded-Proto confirms it: set `{setting} = \
+     \"{origin}\"`{or_trust}{or_profile}";
+
+pub(super) const FORWARDED_SCHEME: &str = "the client signs `{scheme}://`, and a header of a proxy in front confirms it: set `{setting} = \
+     \"{origin}\"`{or_profile}";
+
+/// The client signs another spelling of the host.
+pub(super) const OTHER_SPELLING: &str = "the client signs `{signed}`, but the request arrives at `{arrived}`: make it sign the host that \
+     it calls, also after a redirect{or_origin}";
+
+const PORT_BY_CLIENT: &str = "the client signs `{signed}`, with the default port of the scheme: make it leave that port out \
+     (RFC 5849 section 3.4.1.2)";
+
+const HOST_BY_CLIENT: &str = "the client signs `{signed}`, which is not a host in lower case, but the request arrives at \
+     `{arrived}`: make it sign the Host header that it sends (RFC 5849 section 3.4.1.2)";
+
+const PREFIX_CONFIGURED: &str =
+    "the client signs `{path}`, but `{setting}` adds a prefix: set `{setting} = \"{origin}\"`";
+
+const PATH_ON_THE_WAY: &str = "the client signs `{path}`, but a proxy in front rewrote the path: call Countersign before the \
+     path is rewritten";
+
+/// The client changes the path before it signs it, or its HTTP library does before it sends it.
+pub(super) const PATH_BY_CLIENT: &str =
+    "the client signs `{path}`, but `{arrived_path}` arrived: make it sign the path as it sends it";
+
+/// The client signs the method of a header or parameter.
+pub(super) const METHOD_OVERRIDDEN: &str = "the client signs `{method}`, the method that a header or `_method` names, but `{arrived_method}` \
+     arrived: make it sign the method of the request line; if a proxy in front changed that, call \
+     Countersign before the proxy does";
+
+pub(super) const METHOD_CASE: &str = "the client signs the method as `{method}`: make it sign the method in capitals (RFC 5849 section \
+     3.4.1.1)";
+
+pub(super) const HEAD_TO_GET: &str = "the client signs `HEAD`, but `GET` arrived: a cache in front changes it (nginx: set \
+     `proxy_cache_convert_head off`); if no proxy does, make the client sign the method that it sends";
+
+pub(super) const GET_FOR_HEAD: &str =
+    "the client signs `GET`, but sends `HEAD`: make it sign `HEAD` (RFC 5849 section 3.4.1.1)";
+
+pub(super) const METHOD_REDIRECTED: &str = "the client signs `{method}`, but `GET` arrived, as after a redirect: make the client call the \
+     URL that the redirect names, or sign the new request";
+
+pub(super) const LABEL: &str = "the client sends {label} as `oauth_signature_method` but signs another name: set the method where \
+     the client makes the base string and the signature too, not in the header alone";
+
+const FORM_IS_JSON: &str = "the body is JSON, but its Content-Type is that of a form, whose fields must be signed: make the \
+     client send `Content-Type: application/json`";
+
+const BODY_UNTYPED: &str = "the client signs the body as a form, but no Content-Type arrived: make it send \
+     `application/x-www-form-urlencoded`; if it does, let the proxy pass that header on (Envoy: \
+     `allowed_headers` of ext_authz; Envoy Gateway: `headersToExtAuth`)";
+
+const PLAINTEXT_ENCODING: &str = "the signature is right, but arrives {encoding}: make the client send the two encoded secrets, \
+     joined by `&`, and percent-encode that text once (RFC 5849 section 3.4.4)";
+
+const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` is not that of the body that arrived: make the client hash exactly the bytes \
+     that it sends, with {hash}; if it does, look for a proxy in front that changes the body";
+
+pub(super) const SECRET_PADDED: &str = "the client signs with white space, a line break, quotes or a byte order mark around {secret}: \
+     remove it from the client's configuration";
+
+pub(super) const SECRET_TRIMMED: &str =
+    "the client leaves out the white space around {secret}: give it a secret without white space";
+
+pub(super) const SECRET_PERCENT_ENCODED: &str =
+    "the client encodes {secret} before its library does: pass the plain secret to the library";
+
+pub(super) const SECRET_IN_BASE64: &str =
+    "the client signs with {secret} in base64: make it use the secret as text";
+
+pub(super) const SECRET_IN_HEX: &str =
+    "the client signs with {secret} in hexadecimal digits: make it use the secret as text";
+
+pub(super) const SECRET_PERCENT_DECODED: &str =
+    "the client percent-decodes {secret}: make it use the secret as text";
+
+pub(super) const SECRET_FROM_FORM: &str =
+    "the client decodes {secret} like a form, where `+` is a space: make it use the secret as text";
+
+pub(super) const SECRET_FROM_BASE64: &str =
+    "the client decodes {secret} from base64: make it use the secret as text";
+
+pub(super) const SECRET_FROM_HEX: &str =
+    "the client decodes {secret} from hexadecimal digits: make it use the secret as text";
+
+pub(super) const SECRET_WITHOUT_PADDING: &str =
+    "the client signs without the `=` at the end of {secret}: copy the whole secret";
+
+pub(super) const SECRET_WITHOUT_LAST: &str =
+    "the client signs without the last character of {secret}: copy the whole secret";
+
+pub(super) const SECRET_WITHOUT_FIRST: &str =
+    "the client signs without the first character of {secret}: copy the whole secret";
+
+pub(super) const SECRET_CASE: &str =
+    "the client changes {secret} to upper or lower case: make it use the secret as it is";

@@ -4,21 +4,25 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 
-use super::super::SignedRequest;
 use super::super::compat::compat_variants;
 use super::super::variant::BaseStringVariant;
 use super::super::wire::WireParameters;
-use super::change::BaseStringChange;
+use super::super::{CompatProfile, ProtocolParameter, SignedRequest};
+use super::change::{BaseStringChange, BaseStringPart};
 use super::changes::changes;
 use super::keys::CandidateKey;
 use super::reading::{SignatureReading, readings};
+use super::remedy::FoundCause;
 use super::{MismatchCause, MismatchEvidence};
 
 /// The way in which the client made its signature.
 pub(super) struct SearchHit<'e> {
-    pub(super) causes: Vec<MismatchCause>,
-    /// A remedy that is more precise than that of the first cause.
-    pub(super) remedy: Option<&'static str>,
+    /// One cause, or two.
+    pub(super) causes: Vec<FoundCause>,
+    /// The secret at fault, for people.
+    pub(super) secret: &'static str,
+    /// The wrong encoding of the signature, for people.
+    pub(super) encoding: &'static str,
     /// The variant that the verifier expects.
     pub(super) base: BaseStringVariant<'e>,
     /// The variant that the client signed.
@@ -27,6 +31,7 @@ pub(super) struct SearchHit<'e> {
 
 /// A search for the cause of one mismatch.
 pub(super) struct CauseSearch<'e, 's> {
+    evidence: MismatchEvidence<'e>,
     wire: &'s WireParameters<'e>,
     readings: Vec<SignatureReading>,
     right_keys: Vec<CandidateKey<'e>>,
@@ -40,6 +45,7 @@ pub(super) struct CauseSearch<'e, 's> {
 }
 
 /// A variant that may be the client's.
+#[derive(Clone)]
 struct Candidate<'e> {
     variant: BaseStringVariant<'e>,
     /// The index of the base that is changed.
@@ -56,10 +62,55 @@ enum SearchEnd<'e> {
     OutOfBudget,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Keyring {
     Right,
+    /// Every wrong key.
     Wrong,
+    /// The wrong keys that are tried with a change of the base string.
+    UsualWrong,
+    /// The keys of other methods.
+    OtherMethods,
+}
+
+/// The likelihood that two changes occur together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PairRank {
+    /// One of them is that of the scheme.
+    WithScheme,
+    /// Both are likely.
+    Likely,
+    /// One of them is likely.
+    WithLikely,
+    Unlikely,
+}
+
+impl Keyring {
+    fn has(self, key: &CandidateKey<'_>) -> bool {
+        match self {
+            Self::Right | Self::Wrong => true,
+            Self::UsualWrong => key.is_usual,
+            Self::OtherMethods => matches!(
+                key.cause,
+                Some(MismatchCause::MethodConfusion | MismatchCause::RsaPadding)
+            ),
+        }
+    }
+}
+
+impl PairRank {
+    fn of(one: &BaseStringChange<'_>, other: &BaseStringChange<'_>) -> Self {
+        let is_scheme = |change: &BaseStringChange<'_>| change.part == BaseStringPart::Scheme;
+        if is_scheme(one) || is_scheme(other) {
+            Self::WithScheme
+        } else {
+            match (one.is_likely, other.is_likely) {
+                (true, true) => Self::Likely,
+                (true, false) | (false, true) => Self::WithLikely,
+                (false, false) => Self::Unlikely,
+            }
+        }
+    }
 }
 
 impl<'e, 's> CauseSearch<'e, 's> {
@@ -75,6 +126,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
         }
         Self {
+            evidence: *evidence,
             wire,
             readings: readings(signed.signature()),
             right_keys: CandidateKey::right(&evidence.keys, signed),
@@ -97,11 +149,37 @@ impl<'e, 's> CauseSearch<'e, 's> {
     /// Tries the stages in the order of the [module](super)'s list.
     fn try_stages(&mut self) -> Step<'e> {
         let unchanged = self.try_fresh(self.unchanged())?;
-        let changed_once = self.try_fresh(self.changed_once(false))?;
+        let once = self.try_fresh(self.changed_once(false))?;
         self.try_all(&unchanged, Keyring::Wrong)?;
-        self.try_fresh(self.changed_once(true))?;
-        self.try_pairs(&changed_once)?;
-        self.try_all(&changed_once, Keyring::Wrong)
+        let (likely, others): (Vec<_>, Vec<_>) =
+            once.iter().cloned().partition(|one| self.is_likely(one));
+        let labels = likely
+            .iter()
+            .filter(|one| self.part(one) == Some(BaseStringPart::Label));
+        self.try_all(&labels.cloned().collect::<Vec<_>>(), Keyring::OtherMethods)?;
+        let of_many = self.try_fresh(self.changed_once(true))?;
+        self.try_pairs(&once, PairRank::WithScheme)?;
+        self.try_pairs(&once, PairRank::Likely)?;
+        self.try_all(&likely, Keyring::UsualWrong)?;
+        let schemes = once
+            .iter()
+            .filter(|one| self.part(one) == Some(BaseStringPart::Scheme));
+        let with_many: Vec<_> = schemes.chain(&of_many).cloned().collect();
+        self.try_pairs(&with_many, PairRank::WithScheme)?;
+        self.try_pairs(&once, PairRank::WithLikely)?;
+        self.try_pairs(&once, PairRank::Unlikely)?;
+        self.try_all(&others, Keyring::UsualWrong)
+    }
+
+    /// Returns the part that a candidate changes first.
+    fn part(&self, candidate: &Candidate<'e>) -> Option<BaseStringPart> {
+        let first = candidate.changes.first()?;
+        Some(self.changes[*first].part)
+    }
+
+    fn is_likely(&self, candidate: &Candidate<'e>) -> bool {
+        let mut changes = candidate.changes.iter();
+        changes.all(|&at| self.changes[at].is_likely)
     }
 
     fn unchanged(&self) -> Vec<Candidate<'e>> {
@@ -125,21 +203,31 @@ impl<'e, 's> CauseSearch<'e, 's> {
             .collect()
     }
 
-    fn try_pairs(&mut self, changed_once: &[Candidate<'e>]) -> Step<'e> {
+    fn try_pairs(&mut self, changed_once: &[Candidate<'e>], rank: PairRank) -> Step<'e> {
         for (at, one) in changed_once.iter().enumerate() {
             let others = &changed_once[at + 1..];
-            let pairs = others.iter().filter_map(|other| self.pair(one, other));
+            let pairs = others
+                .iter()
+                .filter_map(|other| self.pair(one, other, rank));
             self.try_fresh(pairs.collect())?;
         }
         Step::Continue(())
     }
 
-    /// Returns the changes of two candidates together, if they have the same base and change
-    /// different parts.
-    fn pair(&self, one: &Candidate<'e>, other: &Candidate<'e>) -> Option<Candidate<'e>> {
+    /// Returns the changes of two candidates together, if they have the same base, change different
+    /// parts, and are as likely together as `rank` says.
+    fn pair(
+        &self,
+        one: &Candidate<'e>,
+        other: &Candidate<'e>,
+        rank: PairRank,
+    ) -> Option<Candidate<'e>> {
         let (&first, &second) = (one.changes.first()?, other.changes.first()?);
-        let differ = self.changes[first].part != self.changes[second].part;
-        (one.base == other.base && differ).then(|| self.changed(one, second))
+        let (of_one, of_other) = (&self.changes[first], &self.changes[second]);
+        let fits = one.base == other.base
+            && of_one.part != of_other.part
+            && PairRank::of(of_one, of_other) == rank;
+        fits.then(|| self.changed(one, second))
     }
 
     fn changed(&self, candidate: &Candidate<'e>, change: usize) -> Candidate<'e> {
@@ -187,16 +275,17 @@ impl<'e, 's> CauseSearch<'e, 's> {
     }
 
     fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Step<'e> {
-        let keys = match keyring {
-            Keyring::Right => &self.right_keys,
-            Keyring::Wrong => &self.wrong_keys,
+        let keys = if keyring == Keyring::Right {
+            &self.right_keys
+        } else {
+            &self.wrong_keys
         };
-        for key in keys {
+        for key in keys.iter().filter(|key| keyring.has(key)) {
             self.budget
                 .spend(key.cost() + length_cost(text.len()) / 2)?;
             let hit = key
                 .proves(text, &self.readings)
-                .and_then(|reading| self.hit(candidate, key, reading));
+                .and_then(|reading| self.hit(candidate, text, key, reading));
             if let Some(hit) = hit {
                 return Step::Break(SearchEnd::Hit(Box::new(hit)));
             }
@@ -209,20 +298,73 @@ impl<'e, 's> CauseSearch<'e, 's> {
     fn hit(
         &self,
         candidate: &Candidate<'e>,
+        text: &[u8],
         key: &CandidateKey<'e>,
         reading: &SignatureReading,
     ) -> Option<SearchHit<'e>> {
-        let changes = || candidate.changes.iter().map(|&at| &self.changes[at]);
-        let mut causes: Vec<_> = changes().map(|change| change.cause).collect();
-        causes.extend(key.cause);
-        causes.extend((!reading.is_strict).then_some(MismatchCause::SignatureEncoding));
-        causes.dedup();
+        let mut causes: Vec<_> = candidate
+            .changes
+            .iter()
+            .map(|&at| FoundCause {
+                cause: self.changes[at].cause,
+                remedy: self.changes[at].remedy.clone(),
+                profile: self.profile(candidate, at, text),
+            })
+            .collect();
+        causes.extend(key.cause.map(|cause| FoundCause {
+            remedy: key.remedy.map(Into::into),
+            ..FoundCause::of(cause)
+        }));
+        causes.extend(
+            reading
+                .encoding
+                .map(|_| FoundCause::of(MismatchCause::SignatureEncoding)),
+        );
+        causes.dedup_by(|second, first| first.absorbs(second));
         (1..=2).contains(&causes.len()).then(|| SearchHit {
             causes,
-            remedy: changes().next().and_then(|change| change.remedy),
+            secret: key.secret,
+            encoding: reading.encoding.unwrap_or_default(),
             base: self.bases[candidate.base].clone(),
             variant: candidate.variant.clone(),
         })
+    }
+
+    /// Returns the compat profile under which the verifier expects `text`, if the candidate's other
+    /// changes are undone.
+    fn profile(
+        &self,
+        candidate: &Candidate<'e>,
+        undone: usize,
+        text: &[u8],
+    ) -> Option<CompatProfile> {
+        let others = candidate.changes.iter().filter(|&&at| at != undone);
+        let others: Vec<_> = others.map(|&at| &self.changes[at]).collect();
+        CompatProfile::ALL.into_iter().find(|&profile| {
+            let compat = self.evidence.compat.with(profile);
+            self.is_offered(profile)
+                && compat_variants(compat, self.evidence.request, self.wire)
+                    .into_iter()
+                    .map(|variant| {
+                        let changed = others.iter();
+                        changed.fold(variant, |variant, change| change.of(&variant))
+                    })
+                    .any(|variant| {
+                        let other = variant.base_string(self.wire);
+                        other.is_some_and(|other| other.to_vec() == text)
+                    })
+        })
+    }
+
+    /// Returns whether a remedy may name a profile. That which leaves a query unsigned is for the
+    /// operator to weigh.
+    fn is_offered(&self, profile: CompatProfile) -> bool {
+        let compat = self.evidence.compat;
+        let has_hash = self.wire.position(ProtocolParameter::BodyHash).is_some();
+        profile != CompatProfile::IgnoreQueryOnPost
+            && !compat.contains(profile)
+            && compat.with(profile).conflict().is_none()
+            && (profile != CompatProfile::BodyUnsignedForm || has_hash)
     }
 }
 

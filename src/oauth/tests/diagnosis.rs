@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::oauth::diagnosis::{
-    BUDGET, Diagnosis, ForwardedHeaders, MismatchCause, MismatchEvidence, OriginSetting,
-    ReceivedOrigin, diagnose,
+    BUDGET, Diagnosis, ForwardedHeader, ForwardedHeaders, MismatchCause, MismatchEvidence,
+    OriginSetting, ReceivedOrigin, diagnose,
 };
 use crate::oauth::{CompatProfile, CompatSet, SignatureMethod, Signer, SigningKey};
 
@@ -146,19 +146,12 @@ fn a_verified_and_a_malformed_request_have_no_cause() {
 
 #[test]
 fn a_cause_that_depends_on_a_secret_says_so() {
-    let secret: Vec<_> = MismatchCause::ALL
-        .into_iter()
-        .filter(|cause| cause.depends_on_secret())
-        .collect();
-    assert_eq!(
-        secret,
-        [
-            MismatchCause::AmpersandMissing,
-            MismatchCause::SecretMissing,
-            MismatchCause::SecretsNotEncoded,
-            MismatchCause::OldSecret
-        ]
-    );
+    let about_secrets = |cause: &MismatchCause| {
+        cause.name().contains("secret") || *cause == MismatchCause::AmpersandMissing
+    };
+    for cause in MismatchCause::ALL {
+        assert_eq!(cause.depends_on_secret(), about_secrets(&cause), "{cause}");
+    }
     let wire = signed_with(&get("/"), SignatureMethod::HmacSha256, OLD_SECRET);
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [MismatchCause::OldSecret]);
@@ -215,10 +208,8 @@ fn the_route_is_blamed_if_the_request_arrived_as_signed() {
         "{}",
         found.remedy
     );
-    let host = ForwardedHeaders {
-        host: Some(b"api.example.com, inner"),
-        ..ForwardedHeaders::default()
-    };
+    let host = ForwardedHeaders::default()
+        .with(ForwardedHeader::XForwardedHost, b"api.example.com, inner");
     wire.scheme = Scheme::Https;
     let found = explained(
         &wire,
@@ -255,11 +246,9 @@ fn the_route_is_blamed_if_the_request_arrived_as_signed() {
 fn a_remedy_names_the_whole_setting_once() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
-    let forwarded = ForwardedHeaders {
-        host: Some(b"api.example.com"),
-        prefix: Some(b"/api"),
-        ..ForwardedHeaders::default()
-    };
+    let forwarded = ForwardedHeaders::default()
+        .with(ForwardedHeader::XForwardedHost, b"api.example.com")
+        .with(ForwardedHeader::XForwardedPrefix, b"/api");
     let found = explained(
         &wire,
         &Given {
@@ -328,8 +317,7 @@ proptest! {
     #[test]
     fn no_input_panics(target in "/[ -~]{0,30}", host in "[ -~]{1,12}", body in "[ -~]{0,30}", forwarded in "[ -~]{0,20}") {
         let wire = WireRequest { authority: host.into(), ..WireRequest::get(&target).in_header() }.body("text/plain", &body);
-        let text = Some(forwarded.as_bytes());
-        let said = ForwardedHeaders { host: text, proto: text, port: text, prefix: text, original_path: text };
+        let said = ForwardedHeaders::of(|_| Some(forwarded.as_bytes()));
         let found = explained(&wire, &Given { forwarded: said, ..Given::default() });
         prop_assert_eq!(found, None);
     }

@@ -6,6 +6,7 @@
 
 use super::headers::{CheckHeaders, HeaderValues};
 use super::wire::HttpRequest;
+use crate::oauth::diagnosis::ForwardedHeaders;
 use crate::verify::Reason;
 
 /// A request as Envoy describes it.
@@ -30,6 +31,8 @@ pub(super) struct RequestAttributes<'a> {
     pub(super) id: &'a str,
     /// The address of Envoy's peer.
     pub(super) source: &'a str,
+    /// The whole message.
+    pub(super) message: &'a [u8],
 }
 
 impl<'a> RequestAttributes<'a> {
@@ -49,6 +52,7 @@ impl<'a> RequestAttributes<'a> {
             body,
             raw_body,
             mut headers,
+            message,
         } = http.ok_or(Reason::NotHttp)?;
         if headers.are_ambiguous() || (!body.is_empty() && !raw_body.is_empty()) {
             return Err(Reason::AmbiguousHeaders);
@@ -69,7 +73,31 @@ impl<'a> RequestAttributes<'a> {
             size,
             id,
             source,
+            message,
         })
+    }
+
+    /// Returns the headers in which Envoy and proxies before it report the client's request. They
+    /// are read anew, since only a denial needs them.
+    pub(super) fn forwarded(&self) -> ForwardedHeaders<'a> {
+        let mut headers = ForwardedHeaders::default();
+        // The message is valid: it was read for the check.
+        let _: Result<(), _> = HttpRequest::each_header(self.message, |name, value| {
+            headers.add(name.as_bytes(), value);
+        });
+        headers
+    }
+
+    /// Returns `x-request-id`, which only a denial needs.
+    pub(super) fn request_id(&self) -> Option<&'a [u8]> {
+        let mut id = None;
+        // The message is valid: it was read for the check.
+        let _: Result<(), _> = HttpRequest::each_header(self.message, |name, value| {
+            if name.eq_ignore_ascii_case("x-request-id") {
+                id = id.or(Some(value));
+            }
+        });
+        id
     }
 
     /// Returns the path, without the query.
@@ -126,6 +154,7 @@ impl<'a> RequestAttributes<'a> {
             size: 0,
             id: "",
             source: "",
+            message: b"",
         }
     }
 }

@@ -6,14 +6,13 @@ use tokio::time::Instant;
 use super::answer::{self, CheckAnswer, Permit};
 use super::attributes::RequestAttributes;
 use super::failure::CheckFailure;
-use super::headers::{ForwardingHeaders, HeaderValues};
 use super::metadata::{Metadata, MetadataCaller};
 use super::policy::{self, EffectivePolicy};
 use super::{CheckCall, CheckService, body};
 use crate::config::Mode;
 use crate::diagnostics::SentRequest;
 use crate::model::Scopes;
-use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::diagnosis::{OriginSetting, ReceivedOrigin};
 use crate::oauth::{self, ParseLimits, RequestBody, Scheme, SignatureMethod};
 use crate::server::denial::report::{
     AnswerTerms, CheckTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
@@ -166,7 +165,7 @@ impl Check<'_> {
     pub(super) async fn respond(&self, decision: &Decision) -> CheckAnswer {
         let headers = &self.attributes.headers;
         let is_shadow = self.policy.is_shadow();
-        let hide = self.service.config.check.hide_credentials && !is_shadow;
+        let hide = self.policy.hides_credentials();
         match Permit::of(decision) {
             Ok(permit) => {
                 let allowance = permit.allowance();
@@ -251,7 +250,7 @@ impl Check<'_> {
             host: attributes.host.as_bytes(),
             target: attributes.target,
             client_address: attributes.source.to_owned(),
-            request_id: first(&attributes.headers.request_id).unwrap_or_default(),
+            request_id: attributes.request_id().unwrap_or_default(),
             envoy_id: attributes.id,
             rule: self.policy.rule(&self.service.config, reason),
             terms: Some(self.terms()),
@@ -266,7 +265,7 @@ impl Check<'_> {
             scopes: self.policy.scopes(),
             realm: self.policy.realm(),
             scheme: attributes.scheme,
-            content_length: first(&attributes.headers.content_length),
+            content_length: attributes.headers.content_length.first().copied(),
             body_len: attributes.body.len(),
             max_body_len: self.service.config.check.max_body_bytes,
         }
@@ -282,13 +281,6 @@ impl Check<'_> {
 
     /// Returns the request as it was verified, and the original request as proxies report it.
     fn sent(&self) -> Option<SentRequest<'_>> {
-        let ForwardingHeaders {
-            host,
-            proto,
-            port,
-            prefix,
-            original_path,
-        } = &self.attributes.headers.forwarded;
         let received = self.policy.origin().and_then(|_| self.received_scheme());
         Some(SentRequest {
             request: self.request(self.scheme()?, self.body()),
@@ -296,13 +288,7 @@ impl Check<'_> {
                 form_bytes: self.policy.max_form_bytes(),
                 ..*self.service.verifier.limits()
             },
-            forwarded: ForwardedHeaders {
-                host: first(host),
-                proto: first(proto),
-                port: first(port),
-                prefix: first(prefix),
-                original_path: first(original_path),
-            },
+            forwarded: self.attributes.forwarded(),
             received: received.map(|scheme| ReceivedOrigin {
                 scheme,
                 authority: self.attributes.host.as_bytes(),
@@ -342,12 +328,6 @@ pub(super) async fn deny_unreadable(
 /// Returns the middle of the time until `deadline`, so that the other half is left for the answer.
 fn half_way(deadline: Instant) -> Instant {
     deadline - deadline.duration_since(Instant::now()) / 2
-}
-
-/// Returns the first of several headers of one name. Proxies add theirs after it, as in a list that
-/// is joined with commas.
-fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
-    values.first().copied()
 }
 
 #[cfg(test)]

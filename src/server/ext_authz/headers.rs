@@ -23,10 +23,6 @@ pub(super) struct CheckHeaders<'a> {
     /// `x-envoy-auth-partial-body`, which Envoy adds if it buffered the body, even an empty one.
     /// Envoy removes the client's own.
     pub(super) partial_body: HeaderValues<'a>,
-    /// The original request as Envoy and proxies before it report it; for diagnosis only.
-    pub(super) forwarded: ForwardingHeaders<'a>,
-    /// `x-request-id`, for reports only.
-    pub(super) request_id: HeaderValues<'a>,
     /// `Upgrade`.
     pub(super) upgrade: HeaderValues<'a>,
     /// Differently spelled names that an upstream may read as one of the identity headers.
@@ -35,21 +31,6 @@ pub(super) struct CheckHeaders<'a> {
     path: HeaderValues<'a>,
     is_joined: bool,
     is_raw: bool,
-}
-
-/// Headers in which a proxy reports the client's request as it was before the proxy changed it.
-#[derive(Default)]
-pub(super) struct ForwardingHeaders<'a> {
-    /// `X-Forwarded-Host`.
-    pub(super) host: HeaderValues<'a>,
-    /// `X-Forwarded-Proto`.
-    pub(super) proto: HeaderValues<'a>,
-    /// `X-Forwarded-Port`.
-    pub(super) port: HeaderValues<'a>,
-    /// `X-Forwarded-Prefix`.
-    pub(super) prefix: HeaderValues<'a>,
-    /// `x-envoy-original-path`.
-    pub(super) original_path: HeaderValues<'a>,
 }
 
 impl<'a> CheckHeaders<'a> {
@@ -94,17 +75,9 @@ impl<'a> CheckHeaders<'a> {
             5 => (b":path", &mut self.path),
             6 => (b"accept", &mut self.accept),
             7 => (b"upgrade", &mut self.upgrade),
-            12 if is(name.as_bytes(), b"content-type") => (b"content-type", &mut self.content_type),
-            12 => (b"x-request-id", &mut self.request_id),
+            12 => (b"content-type", &mut self.content_type),
             13 => (b"authorization", &mut self.authorization),
             14 => (b"content-length", &mut self.content_length),
-            16 if is(name.as_bytes(), b"x-forwarded-host") => {
-                (b"x-forwarded-host", &mut self.forwarded.host)
-            }
-            16 => (b"x-forwarded-port", &mut self.forwarded.port),
-            17 => (b"x-forwarded-proto", &mut self.forwarded.proto),
-            18 => (b"x-forwarded-prefix", &mut self.forwarded.prefix),
-            21 => (b"x-envoy-original-path", &mut self.forwarded.original_path),
             25 => (b"x-envoy-auth-partial-body", &mut self.partial_body),
             _ => return None,
         };
@@ -216,14 +189,8 @@ mod tests {
             "x-envoy-auth-partial-body",
             "upgrade",
             ":path",
-            "x-forwarded-host",
-            "x-forwarded-proto",
-            "x-forwarded-port",
-            "x-forwarded-prefix",
-            "x-envoy-original-path",
-            "x-request-id",
         ];
-        let of = |read: &CheckHeaders<'_>| -> [usize; 13] {
+        let of = |read: &CheckHeaders<'_>| -> [usize; 7] {
             [
                 &read.accept,
                 &read.authorization,
@@ -232,17 +199,11 @@ mod tests {
                 &read.partial_body,
                 &read.upgrade,
                 &read.path,
-                &read.forwarded.host,
-                &read.forwarded.proto,
-                &read.forwarded.port,
-                &read.forwarded.prefix,
-                &read.forwarded.original_path,
-                &read.request_id,
             ]
             .map(|values| values.len())
         };
         for (at, name) in names.into_iter().enumerate() {
-            let mut expected = [0; 13];
+            let mut expected = [0; 7];
             expected[at] = 1;
             assert_eq!(
                 of(&CheckHeaders::joined(&[(name, "1")])),

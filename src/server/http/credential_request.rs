@@ -115,13 +115,6 @@ impl<'r> CredentialRequest<'r> {
     }
 
     fn sent(&self, limits: &ParseLimits) -> SentRequest<'_> {
-        let forwarded = ForwardedHeaders {
-            host: self.value("x-forwarded-host"),
-            proto: self.value("x-forwarded-proto"),
-            port: self.value("x-forwarded-port"),
-            prefix: self.value("x-forwarded-prefix"),
-            original_path: self.value("x-envoy-original-path"),
-        };
         let received = ReceivedOrigin {
             scheme: self.received_scheme(),
             authority: self.host(),
@@ -130,7 +123,7 @@ impl<'r> CredentialRequest<'r> {
         SentRequest {
             request: self.signed(),
             limits: *limits,
-            forwarded,
+            forwarded: ForwardedHeaders::of(|name| self.value(name)),
             received,
             setting: OriginSetting::PublicUrl,
         }

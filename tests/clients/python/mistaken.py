@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 import urllib.parse
 from unittest import mock
@@ -26,7 +27,7 @@ CASES = []
 
 
 def main():
-    for part in (origins, paths, queries, forms, encodings, sorting, protocol, keys, pairs, unknown):
+    for part in (origins, paths, queries, parameters, forms, encodings, texts, sorting, protocol, keys, pairs, unknown):
         part()
     json.dump(CASES, sys.stdout)
 
@@ -49,8 +50,9 @@ def arrives(cause, what, authorization, target, method="GET", host=HOST, scheme=
     """Adds a case: a request as it arrives."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", f"Authorization: {authorization}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    lines += [f"Content-Length: {len(body.encode())}", "", body]
-    given = {**SECRETS, "old_secret": None, "public_key": None, **more}
+    length = len(more.get("body_hex", "")) // 2 or len(body.encode())
+    lines += [f"Content-Length: {length}", "", body]
+    given = {**SECRETS, "old_secret": None, "public_key": None, "body_hex": None, **more}
     CASES.append({"cause": cause, "what": what, "scheme": scheme, "request": "\r\n".join(lines), **given})
 
 
@@ -127,6 +129,32 @@ def queries():
     arrives("query-in-uri", "the whole URL is signed", header, "/photos?size=original")
 
 
+def parameters():
+    def differs(cause, what, signed, sent):
+        header = sign(f"https://{HOST}/photos?{signed}")
+        arrives(cause, f"{what}: ?{signed} arrives as ?{sent}", header, f"/photos?{sent}")
+
+    differs("parameter-left-out", "a flag", "id=5", "id=5&lti-tool")
+    differs("parameter-left-out", "nginx adds one", "limit=5", "q=/photos&limit=5")
+    differs("parameter-left-out", "trackers add some", "id=5", "id=5&utm_source=a&utm_medium=b&gclid=c")
+    differs("repeated-name", "the last value", "foo=1", "foo=3&foo=2&foo=1")
+    differs("repeated-name", "the first value", "foo=3", "foo=3&foo=2&foo=1")
+    differs("repeated-name", "identical pairs", "foo=1&bar=2", "foo=1&foo=1&bar=2")
+    differs("sent-twice", "every pair", "per_page=5&page=1", "per_page=5&page=1&per_page=5&page=1")
+    differs("signed-twice", "the query", "limit=5&q=a%2Cb&limit=5&q=a%2Cb", "limit=5&q=a%2Cb")
+    differs("parameter-not-sent", "an empty one at the end", "a=1&oauth_callback=&oauth_verifier=", "a=1")
+    differs("value-left-out", "split at every =", "token=abc&a=1", "token=abc==&a=1")
+    differs("empty-value", "null", "a=1&flag=null", "a=1&flag")
+    differs("array-syntax", "brackets are lost", "ids=1&ids=2", "ids%5B%5D=1&ids%5B%5D=2")
+    differs("array-syntax", "indices are added", "ids%5B0%5D=1&ids%5B1%5D=2", "ids%5B%5D=1&ids%5B%5D=2")
+    differs("array-syntax", "values are joined", "ids=1%2C2", "ids%5B%5D=1&ids%5B%5D=2")
+    differs("names-changed", "PHP", "user_name=jane", "user.name=jane")
+    differs("semicolon-separator", "a;b", "a=1&b=2", "a=1;b=2")
+    differs("decoded-twice", "values", "q=a%2Fb", "q=a%252Fb")
+    differs("line-breaks", "LF and CRLF", "text=a%0Ab", "text=a%0D%0Ab")
+    differs("charset", "UTF-8 twice", "name=Jos%C3%83%C2%A9", "name=Jos%C3%A9")
+
+
 def forms():
     url, form, json_body = f"https://{HOST}/photos", "title=a+b&size=1", '{"title": "summer", "size": 1}'
     sent = {"method": "POST", "body": form, "headers": [("Content-Type", FORM)]}
@@ -153,14 +181,42 @@ def encodings():
     component = lambda text: urllib.parse.quote(text, safe="~!*'()")
     escaped("characters-not-encoded", "encodeURIComponent", component, "q=really%21%20(yes)")
     with replaced("normalize_parameters", lambda params: "&".join(sorted(f"{k}={v}" for k, v in params))):
-        arrives("encoded-once", "values as they are", sign(f"{url}?q=a%2Fb"), "/photos?q=a%2Fb")
-        arrives("encoded-once", "values as they are", sign(f"{url}?q=a/b"), "/photos?q=a/b")
+        arrives("encoded-once", "values as they are", sign(f"{url}?q=a%2Fb%20c"), "/photos?q=a%2Fb%20c")
+        arrives("encoded-once", "values as they are", sign(f"{url}?q=a/b,c"), "/photos?q=a/b,c")
+        arrives("characters-not-encoded", "one character", sign(f"{url}?q=a%2Fb"), "/photos?q=a%2Fb")
     with replaced("normalize_parameters", lambda params: normalized(params, once_in_brackets)):
         arrives("brackets-once", "a nested name", sign(f"{url}?filter%5Bid%5D=1"), "/photos?filter%5Bid%5D=1")
     form, encoded = "title=a%20b", "title=a%2520b"
     sent = {"method": "POST", "body": form, "headers": [("Content-Type", FORM)]}
     arrives("encoded-twice", "encoded values", sign(url, "POST", encoded, FORM), "/photos", **sent)
     arrives("encoded-twice", "encoded values", sign(f"{url}?q=a%252Fb"), "/photos?q=a%2Fb")
+
+
+def texts():
+    url = f"https://{HOST}/photos"
+
+    def escaped(cause, what, escape, query):
+        with replaced("utils.escape", escape):
+            header = sign(f"{url}?{query}")
+        arrives(cause, f"{what}: {query}", header, f"/photos?{query}")
+
+    lower = lambda text: re.sub("%..", lambda escape: escape[0].lower(), urllib.parse.quote(text, safe="~"))
+    escaped("lower-case-escapes", "the whole base string", lower, "q=a%2Cb")
+    tilde = lambda text: urllib.parse.quote(text, safe="").replace("~", "%7E")
+    escaped("unreserved-encoded", "rawurlencode of PHP 5.2", tilde, "q=~jane")
+    escaped("characters-not-encoded", "quote", urllib.parse.quote, "path=a%2Fb&q=a%20b")
+    escaped("characters-not-encoded", "an asterisk and no space", java, "q=a*b")
+    latin1 = lambda text: urllib.parse.quote(text, safe="~", encoding="latin-1")
+    escaped("charset", "ISO 8859-1", latin1, "price=%C2%A355")
+    with replaced("normalize_parameters", lambda params: normalized(params, name=lambda text: text)):
+        arrives("names-not-encoded", "an @", sign(f"{url}?c%40=1%2F2"), "/photos?c%40=1%2F2")
+    form = b"title=summer&size=1"
+    # A stored block: no byte of it is a "%" without digits.
+    block = bytes([1, len(form), 0, 255 - len(form), 255]) + form
+    body = b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + block + bytes(8)
+    header = sign(url, "POST", form.decode(), FORM)
+    sent = {"method": "POST", "headers": [("Content-Type", FORM), ("Content-Encoding", "gzip")]}
+    arrives("form-compressed", "gzip", header, "/photos", body_hex=body.hex(), **sent)
 
 
 def sorting():
@@ -236,8 +292,9 @@ def pairs():
 def unknown():
     url, query = f"https://{HOST}/photos", "/photos?size=original&owner=jane"
     header = sign(f"https://{HOST}{query}")
+    arrives("parameter-left-out", "somebody added one", header, query + "&admin=1")
     for changed in (query.replace("original", "huge"), query.replace("jane", "june"), query.replace("owner", "user"),
-                    query + "&admin=1", "/photos?owner=jane", "/videos?size=original&owner=jane"):
+                    "/photos?owner=jane", "/videos?size=original&owner=jane"):
         arrives(None, f"somebody changed it to {changed}", header, changed)
     arrives(None, "somebody changed the nonce", header.replace('oauth_nonce="', 'oauth_nonce="1'), query)
     arrives(None, "somebody changed the host", header, query, host="api.example.org")

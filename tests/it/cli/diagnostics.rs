@@ -91,7 +91,7 @@ async fn one_denial_is_shown_by_its_decision() {
          request       GET api.example.com/photos?size=***\n"
     );
     let missing = run(&server, &["denials", "12"]).await;
-    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(missing.status.code(), Some(66));
     assert_eq!(
         String::from_utf8_lossy(&missing.stderr),
         "error: this replica does not have the denial 12: it was evicted, or belongs to another replica; query the others\n"

@@ -58,7 +58,9 @@ fn explained(case: &Value) -> Value {
     let text = |name: &str| case[name].as_str();
     let directory = tempfile::tempdir().unwrap();
     let request = directory.path().join("request");
-    fs::write(&request, text("request").unwrap()).unwrap();
+    let mut bytes = text("request").unwrap().as_bytes().to_vec();
+    bytes.extend(text("body_hex").into_iter().flat_map(of_hexadecimal));
+    fs::write(&request, bytes).unwrap();
     let mut command = program();
     command.arg("explain").arg(&request).args([
         "--output=json",
@@ -93,4 +95,16 @@ fn explained(case: &Value) -> Value {
         case["what"]
     );
     told
+}
+
+/// Decodes a body that is no text.
+fn of_hexadecimal(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).unwrap())
+        .collect();
+    digits
+        .chunks_exact(2)
+        .map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap())
+        .collect()
 }

@@ -151,8 +151,10 @@ async fn records_that_differ_stop_the_restore_before_it_begins_unless_they_are_s
     let backup = source.directory().join("backup.jsonl");
     source.admin(&["export", text(&backup)]).await;
     // After the backup: a revocation, and a deletion.
-    source.admin_text(&["token", "revoke", "T"]).await;
-    source.admin_text(&["consumer", "delete", "scanner"]).await;
+    source.admin_text(&["token", "revoke", "T", "--yes"]).await;
+    source
+        .admin_text(&["consumer", "delete", "scanner", "--yes"])
+        .await;
     let refused = source.refused(&["import", text(&backup)]).await;
     assert!(
         refused.contains("token T differs from the record"),
@@ -361,7 +363,7 @@ impl World {
         server
             .admin_text(&["user", "create", "--username=carol"])
             .await;
-        let named = ["token", "revoke", token["token"].as_str().unwrap()];
+        let named = ["token", "revoke", token["token"].as_str().unwrap(), "--yes"];
         server.admin_text(&named).await;
     }
 }
@@ -446,8 +448,8 @@ const COMMANDS: [&str; 11] = [
     "token create --consumer-key=printer --user-id=u-3 --token=D --token-secret=pfkkdhi9sl3r4s02",
     "consumer disable scanner",
     "user disable u-2",
-    "user delete u-3",
-    "token revoke R",
+    "user delete u-3 --yes",
+    "token revoke R --yes",
 ];
 
 const ALLOWED: &str = "allowed";

@@ -1,6 +1,8 @@
 //! The commands of the program, run as a person or a script runs them.
 
 mod admin;
+mod apply;
+mod confirmed;
 mod diagnostics;
 pub(crate) mod explain;
 mod explained;

@@ -71,7 +71,7 @@ async fn a_denial_is_found_at_the_replica_that_has_it() {
         assert!(shown.lines().any(|shown| shown == line), "{shown}");
     }
     let missing = replicas.run(&["denials", "33"]).await;
-    assert_ne!(missing.status.code(), Some(0));
+    assert_eq!(missing.status.code(), Some(66));
     assert!(
         error(&missing).contains("no replica"),
         "{}",
@@ -122,10 +122,8 @@ async fn a_replica_that_does_not_answer_is_named() {
         assert!(error(&partial).contains(UNREACHABLE), "{}", error(&partial));
     }
     let failed = run(&["report"], &[UNREACHABLE, UNREACHABLE]).await;
-    assert!(
-        !failed.status.success() && failed.stdout.is_empty(),
-        "{failed:?}"
-    );
+    assert_eq!(failed.status.code(), Some(69), "{failed:?}");
+    assert!(failed.stdout.is_empty(), "{failed:?}");
     let one = run(&["consumer", "list"], &[&here, &there]).await;
     assert_eq!(one.status.code(), Some(64));
     assert!(error(&one).contains("--server"), "{}", error(&one));

@@ -184,7 +184,10 @@ async fn a_revoked_token_is_refused(stack: &Stack) {
     let (token, _) = stack.alice.token.clone().unwrap();
     let request = Request::get("/photos");
     stack.allows(&stack.alice.sign(&request)).await;
-    stack.countersign.admin(&["token", "revoke", &token]).await;
+    stack
+        .countersign
+        .admin(&["token", "revoke", &token, "--yes"])
+        .await;
     stack
         .denies(&stack.alice.sign(&request), 401, "token_revoked")
         .await;

@@ -28,6 +28,8 @@ pub(in super::super) struct HttpRequest<'a> {
     pub(in super::super) raw_body: &'a [u8],
     /// `headers` and `header_map`.
     pub(in super::super) headers: CheckHeaders<'a>,
+    /// The whole message, for the headers that only a denial reads.
+    pub(in super::super) message: &'a [u8],
 }
 
 impl<'a> CheckRequest<'a> {
@@ -84,7 +86,10 @@ fn http_of(request: &[u8]) -> Result<Option<HttpRequest<'_>>, InvalidMessage> {
 
 impl<'a> HttpRequest<'a> {
     fn read(message: &'a [u8]) -> Result<Self, InvalidMessage> {
-        let mut read = Self::default();
+        let mut read = Self {
+            message,
+            ..Self::default()
+        };
         let mut header_map = None;
         let mut fields = FieldReader::of(message);
         while let Some((number, value)) = fields.next()? {
@@ -108,6 +113,31 @@ impl<'a> HttpRequest<'a> {
         }
         read.header_map(header_map.unwrap_or_default())?;
         Ok(read)
+    }
+
+    /// Passes every header of a message that was read before to `add`, in either form.
+    pub(in super::super) fn each_header(
+        message: &'a [u8],
+        mut add: impl FnMut(&'a str, &'a [u8]),
+    ) -> Result<(), InvalidMessage> {
+        let mut fields = FieldReader::of(message);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                3 => {
+                    let (name, text) = map_entry(value)?;
+                    add(name, text.as_bytes());
+                }
+                13 => {
+                    let mut headers = FieldReader::of(value.bytes()?);
+                    while let Some((1, value)) = headers.next()? {
+                        let (name, text) = header(value)?;
+                        add(name, text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Reads an `envoy.config.core.v3.HeaderMap`.

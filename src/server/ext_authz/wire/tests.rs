@@ -88,6 +88,7 @@ impl SeenHttp {
             body,
             raw_body,
             headers,
+            message: _,
         } = read;
         let values = [
             &headers.accept,

@@ -140,7 +140,9 @@ impl From<FormError> for UserNotice {
 impl From<&IssueError> for UserNotice {
     fn from(error: &IssueError) -> Self {
         match error {
-            IssueError::UnknownRequestToken(_) | IssueError::UnknownConsumer(_) => Self::Unknown,
+            IssueError::UnknownRequestToken(_)
+            | IssueError::UnknownConsumer(_)
+            | IssueError::UnknownConsumerId(_) => Self::Unknown,
             IssueError::RequestTokenExpired => Self::Expired,
             IssueError::RequestTokenDecided | IssueError::RequestTokenUsed => Self::Decided,
             IssueError::RequestTokenRefused => Self::Refused,

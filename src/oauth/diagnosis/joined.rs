@@ -1,0 +1,77 @@
+//! Changes of the way in which the parts of the base string are joined (RFC 5849 section 3.4.1.1).
+
+use super::super::variant::{BaseStringVariant, Encoding};
+use super::MismatchCause;
+use super::change::{BaseStringChange, BaseStringPart};
+
+/// Returns every change of the joined parts.
+pub(super) fn changes<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
+    CHANGES.into_iter().map(|(cause, remedy, change)| {
+        BaseStringChange::new(cause, BaseStringPart::Joined, change).with_remedy(Some(remedy))
+    })
+}
+
+type JoinedChange = (MismatchCause, &'static str, fn(&mut BaseStringVariant<'_>));
+
+const CHANGES: [JoinedChange; 10] = [
+    (MismatchCause::EncodedOnce, THIRD_PART, |variant| {
+        variant.joined_encoding = Encoding::NONE;
+    }),
+    (MismatchCause::EncodedOnce, PARTS, |variant| {
+        variant.joined_encoding = Encoding::NONE;
+        variant.uri_encoding = Encoding::NONE;
+    }),
+    (MismatchCause::EncodedOnce, URI, |variant| {
+        variant.uri_encoding = Encoding::NONE;
+    }),
+    (MismatchCause::EncodedOnce, NOTHING, |variant| {
+        nothing_encoded(variant);
+        variant.uri_encoding = Encoding::NONE;
+    }),
+    (MismatchCause::EncodedOnce, NOTHING, nothing_encoded),
+    (MismatchCause::EncodedOnce, SEPARATORS, |variant| {
+        variant.joined_encoding = Encoding::RFC.leaving(b"=&");
+    }),
+    (MismatchCause::EncodedOnce, SEPARATORS, |variant| {
+        variant.joined_encoding = Encoding::RFC.leaving(b"&");
+    }),
+    (MismatchCause::EncodedOnce, SEPARATORS, |variant| {
+        variant.joined_encoding = Encoding::RFC.leaving(b"=");
+    }),
+    (MismatchCause::EncodedTwice, THIRD_PART_TWICE, |variant| {
+        variant.is_joined_twice = true;
+    }),
+    (MismatchCause::EmptyValue, EQUALS, |variant| {
+        variant.equals_left_out = true;
+    }),
+];
+
+fn nothing_encoded(variant: &mut BaseStringVariant<'_>) {
+    variant.joined_encoding = Encoding::NONE;
+    for texts in [&mut variant.names, &mut variant.values] {
+        texts
+            .iter_mut()
+            .for_each(|text| text.encoding = Encoding::NONE);
+    }
+}
+
+const THIRD_PART: &str = "the client joins the encoded parameters but does not encode the result: make it encode the \
+     joined parameters once more as the third part of the base string (RFC 5849 section 3.4.1.1)";
+
+const PARTS: &str = "the client does not encode the URI and the joined parameters: make it encode each part of \
+     the base string before it joins them with `&` (RFC 5849 section 3.4.1.1)";
+
+const URI: &str = "the client does not encode the URI: make it encode each part of the base string before it \
+     joins them with `&` (RFC 5849 section 3.4.1.1)";
+
+const NOTHING: &str = "the client joins plain names and values, and does not encode the result: make it encode \
+     names and values, and then each part of the base string (RFC 5849 section 3.4.1.1)";
+
+const SEPARATORS: &str = "the client does not encode the `=` or `&` between the parameters: make it encode the joined \
+     parameters as a whole (RFC 5849 section 3.4.1.1)";
+
+const THIRD_PART_TWICE: &str = "the client encodes the joined parameters twice: make it encode them once as the third part \
+     of the base string (RFC 5849 section 3.4.1.1)";
+
+const EQUALS: &str = "the client signs a parameter without a value as its name alone: make it sign `name=` with \
+     an empty value (RFC 5849 section 3.4.1.3.2)";

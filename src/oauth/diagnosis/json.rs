@@ -1,0 +1,194 @@
+//! JSON bodies, read as the parameters that clients make of them.
+
+use serde_json::{Map, Value};
+
+use super::super::pair::ParameterPair;
+
+/// Returns the readings of a JSON object as parameters; none if the body is no object.
+pub(super) fn json_readings(body: &[u8]) -> Vec<Vec<ParameterPair<'static>>> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Vec::new();
+    };
+    let is_flat = fields
+        .values()
+        .all(|value| !value.is_object() && !value.is_array());
+    let styles = STYLES
+        .iter()
+        .filter(|style| !is_flat || style.differs_if_flat);
+    styles.map(|style| style.pairs(&fields)).collect()
+}
+
+/// A way to make parameters of a JSON object.
+struct JsonStyle {
+    /// The word for `true`, `false` and `null`; `None` leaves the parameter out.
+    words: [Option<&'static str>; 3],
+    nested: NestedStyle,
+    /// The style matters for an object without arrays and objects.
+    differs_if_flat: bool,
+}
+
+/// A way to make parameters of arrays and objects.
+#[derive(Clone, Copy)]
+enum NestedStyle {
+    /// `a[b]` and `a[0]`.
+    Indexed,
+    /// `a[b]` and `a[]`.
+    Brackets,
+    /// `a[b]`, and `a` for each member of an array.
+    Repeated,
+    /// Values joined by a comma, and `[object Object]`, like JavaScript's `toString`.
+    Text,
+    /// The JSON text.
+    Json,
+    /// Not signed.
+    LeftOut,
+}
+
+impl JsonStyle {
+    const fn nested(nested: NestedStyle) -> Self {
+        Self {
+            words: JSON_WORDS,
+            nested,
+            differs_if_flat: false,
+        }
+    }
+
+    const fn words(words: [Option<&'static str>; 3]) -> Self {
+        Self {
+            words,
+            nested: NestedStyle::Indexed,
+            differs_if_flat: true,
+        }
+    }
+
+    fn pairs(&self, fields: &Map<String, Value>) -> Vec<ParameterPair<'static>> {
+        let mut pairs = Vec::new();
+        for (name, value) in fields {
+            self.push(name, value, &mut pairs);
+        }
+        pairs
+    }
+
+    fn push(&self, name: &str, value: &Value, pairs: &mut Vec<ParameterPair<'static>>) {
+        if pairs.len() >= MAX_PARAMETERS {
+            return;
+        }
+        let (members, text) = match (value, self.nested) {
+            (Value::Array(_) | Value::Object(_), NestedStyle::LeftOut) => return,
+            (Value::Array(_) | Value::Object(_), NestedStyle::Json) => {
+                (Vec::new(), Some(value.to_string()))
+            }
+            (Value::Array(_) | Value::Object(_), NestedStyle::Text) => {
+                (Vec::new(), Some(javascript_text(value)))
+            }
+            (Value::Array(values), style) => (style.members(name, values), None),
+            (Value::Object(fields), _) => {
+                let fields = fields.iter();
+                let named = fields.map(|(field, value)| (format!("{name}[{field}]"), value));
+                (named.collect(), None)
+            }
+            _ => (Vec::new(), self.text(value)),
+        };
+        if let Some(text) = text {
+            pairs.push(ParameterPair::encode(name.as_bytes(), text.as_bytes()));
+        }
+        for (name, value) in members {
+            self.push(&name, value, pairs);
+        }
+    }
+
+    /// Returns the text of a value that is no array and no object.
+    fn text(&self, value: &Value) -> Option<String> {
+        let [yes, no, null] = self.words;
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(true) => yes.map(str::to_owned),
+            Value::Bool(false) => no.map(str::to_owned),
+            Value::Null => null.map(str::to_owned),
+            Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+        }
+    }
+}
+
+impl NestedStyle {
+    fn members<'v>(self, name: &str, values: &'v [Value]) -> Vec<(String, &'v Value)> {
+        let named = values.iter().enumerate().map(|(at, value)| {
+            let name = match self {
+                Self::Brackets => format!("{name}[]"),
+                Self::Repeated => name.to_owned(),
+                Self::Indexed | Self::Text | Self::Json | Self::LeftOut => format!("{name}[{at}]"),
+            };
+            (name, value)
+        });
+        named.collect()
+    }
+}
+
+fn javascript_text(value: &Value) -> String {
+    match value {
+        Value::Array(values) => values
+            .iter()
+            .map(javascript_text)
+            .collect::<Vec<_>>()
+            .join(","),
+        Value::Object(_) => "[object Object]".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+const JSON_WORDS: [Option<&str>; 3] = [Some("true"), Some("false"), Some("null")];
+
+/// The styles of clients: JavaScript, Python, PHP, and those that leave out null.
+const STYLES: [JsonStyle; 11] = [
+    JsonStyle::words(JSON_WORDS),
+    JsonStyle::words([Some("true"), Some("false"), None]),
+    JsonStyle::words([Some("true"), Some("false"), Some("")]),
+    JsonStyle::words([Some("True"), Some("False"), Some("None")]),
+    JsonStyle::words([Some("1"), Some(""), Some("")]),
+    JsonStyle::words([Some("1"), Some("0"), None]),
+    JsonStyle::nested(NestedStyle::Brackets),
+    JsonStyle::nested(NestedStyle::Repeated),
+    JsonStyle::nested(NestedStyle::Text),
+    JsonStyle::nested(NestedStyle::Json),
+    JsonStyle::nested(NestedStyle::LeftOut),
+];
+
+/// The most parameters that are read from a body.
+const MAX_PARAMETERS: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_style_names_what_a_client_would() {
+        let body = br#"{"a":[1,"b"],"c":{"d":true},"e":null}"#;
+        let readings: Vec<_> = json_readings(body)
+            .iter()
+            .map(|pairs| text(pairs))
+            .collect();
+        for expected in [
+            "a%5B0%5D=1&a%5B1%5D=b&c%5Bd%5D=true&e=null",
+            "a%5B0%5D=1&a%5B1%5D=b&c%5Bd%5D=1",
+            "a%5B%5D=1&a%5B%5D=b&c%5Bd%5D=true&e=null",
+            "a=1&a=b&c%5Bd%5D=true&e=null",
+            "a=1%2Cb&c=%5Bobject%20Object%5D&e=null",
+            "a=%5B1%2C%22b%22%5D&c=%7B%22d%22%3Atrue%7D&e=null",
+            "e=null",
+        ] {
+            assert!(readings.iter().any(|text| text == expected), "{expected}");
+        }
+        assert!(json_readings(b"[1]").is_empty() && json_readings(b"{").is_empty());
+        assert_eq!(json_readings(br#"{"a":1}"#).len(), 6);
+    }
+
+    fn text(pairs: &[ParameterPair<'_>]) -> String {
+        let pairs = pairs
+            .iter()
+            .map(|pair| [&*pair.name, b"=", &*pair.value].concat());
+        let pairs: Vec<_> = pairs.collect();
+        String::from_utf8(pairs.join(&b'&')).unwrap()
+    }
+}

@@ -1,0 +1,424 @@
+//! The wrong secrets that clients make of the right ones: copied with something around them,
+//! converted, exchanged, or taken for each other.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::super::encode::{decode, encode};
+use super::super::shared_key::SharedSecrets;
+use super::MismatchCause;
+use super::remedy;
+
+/// A key that a client makes of wrong secrets.
+pub(super) struct WrongKey {
+    pub(super) cause: MismatchCause,
+    /// A remedy that is more precise than that of the cause.
+    pub(super) remedy: Option<&'static str>,
+    /// The secret at fault, for people.
+    pub(super) secret: &'static str,
+    pub(super) key: SecretBytes,
+    /// The mistake is frequent enough to be tried together with a change of the base string.
+    pub(super) is_usual: bool,
+}
+
+impl WrongKey {
+    const fn new(cause: MismatchCause, secret: &'static str, key: SecretBytes) -> Self {
+        Self {
+            cause,
+            remedy: None,
+            secret,
+            key,
+            is_usual: false,
+        }
+    }
+
+    const fn usual(mut self, is_usual: bool) -> Self {
+        self.is_usual = is_usual;
+        self
+    }
+}
+
+pub(super) type SecretBytes = Zeroizing<Vec<u8>>;
+
+/// The texts that a client may take for secrets.
+#[derive(Clone, Copy)]
+pub(super) struct KeyTexts<'s> {
+    pub(super) consumer_secret: &'s [u8],
+    /// Empty without a token.
+    pub(super) token_secret: &'s [u8],
+    pub(super) consumer_key: &'s [u8],
+    /// Empty without a token.
+    pub(super) token: &'s [u8],
+}
+
+impl KeyTexts<'_> {
+    /// Returns the keys that clients wrongly make of the right secrets, in the order of their
+    /// causes. Never returns an empty key, nor the right one.
+    pub(super) fn wrong_keys(self) -> Vec<WrongKey> {
+        let mut keys = self.misjoined();
+        keys.extend(self.misplaced());
+        keys.extend(self.converted());
+        let right = joined(self.consumer_secret, self.token_secret);
+        keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
+        keys.sort_by_key(|wrong| wrong.cause);
+        distinct(keys)
+    }
+
+    /// Joins the right secrets in the ways in which clients get it wrong.
+    fn misjoined(self) -> Vec<WrongKey> {
+        let (consumer, token) = (self.consumer_secret, self.token_secret);
+        let mut keys = vec![
+            WrongKey::new(
+                MismatchCause::AmpersandMissing,
+                BOTH,
+                glued(&encoded_secret(consumer), b"", &encoded_secret(token)),
+            ),
+            WrongKey::new(
+                MismatchCause::AmpersandMissing,
+                BOTH,
+                glued(consumer, b"", token),
+            ),
+        ];
+        keys.extend(without_token_secret(consumer));
+        if !token.is_empty() {
+            keys.extend(without_consumer_secret(token));
+        }
+        let raw = [
+            glued(consumer, b"&", token),
+            glued(&encoded_secret(consumer), b"&", token),
+            glued(consumer, b"&", &encoded_secret(token)),
+        ];
+        keys.extend(raw.map(|key| WrongKey::new(MismatchCause::SecretsNotEncoded, BOTH, key)));
+        keys.into_iter().map(|wrong| wrong.usual(true)).collect()
+    }
+
+    /// Puts a secret, the consumer key or the token where another secret belongs.
+    fn misplaced(self) -> Vec<WrongKey> {
+        let Self {
+            consumer_secret,
+            token_secret,
+            consumer_key,
+            token,
+        } = self;
+        let secrets = [
+            (
+                "each secret in the other's place",
+                token_secret,
+                consumer_secret,
+            ),
+            (
+                "the consumer secret as the token secret too",
+                consumer_secret,
+                consumer_secret,
+            ),
+            (
+                "the token secret as the consumer secret too",
+                token_secret,
+                token_secret,
+            ),
+        ];
+        let identifiers = [
+            (
+                "the consumer key as the token secret",
+                consumer_secret,
+                consumer_key,
+            ),
+            ("the token as the token secret", consumer_secret, token),
+            (
+                "the consumer key as the consumer secret",
+                consumer_key,
+                token_secret,
+            ),
+            ("the token as the consumer secret", token, token_secret),
+            (
+                "the consumer key and the token as the secrets",
+                consumer_key,
+                token,
+            ),
+            (
+                "the token and the consumer key as the secrets",
+                token,
+                consumer_key,
+            ),
+            (
+                "the consumer key in front of the consumer secret",
+                consumer_key,
+                consumer_secret,
+            ),
+            ("the consumer key as the only secret", consumer_key, b""),
+            ("the token as the only secret", token, b""),
+        ];
+        let to = |cause, parts: (&'static str, &[u8], &[u8])| {
+            WrongKey::new(cause, parts.0, joined(parts.1, parts.2))
+        };
+        let has_token = !token_secret.is_empty();
+        let exchanged = secrets.into_iter().filter(|_| has_token);
+        let named = identifiers.into_iter().filter(|parts| !parts.1.is_empty());
+        exchanged
+            .map(|parts| to(MismatchCause::SecretsExchanged, parts))
+            .chain(named.map(|parts| to(MismatchCause::SecretIsIdentifier, parts)))
+            .collect()
+    }
+
+    /// Converts the consumer's secret, the token's, and both.
+    fn converted(self) -> Vec<WrongKey> {
+        CONVERSIONS
+            .iter()
+            .flat_map(|conversion| self.converted_by(conversion))
+            .collect()
+    }
+
+    fn converted_by(self, conversion: &Conversion) -> Vec<WrongKey> {
+        let Self {
+            consumer_secret,
+            token_secret,
+            ..
+        } = self;
+        let has_token = !token_secret.is_empty();
+        let consumer = (conversion.convert)(consumer_secret);
+        let token = (conversion.convert)(token_secret).filter(|_| has_token);
+        let consumer = consumer.as_ref().map(|secret| &secret[..]);
+        let token = token.as_ref().map(|secret| &secret[..]);
+        let one = [
+            (CONSUMER, consumer.map(|consumer| (consumer, token_secret))),
+            (TOKEN, token.map(|token| (consumer_secret, token))),
+        ];
+        let mut keys = Vec::new();
+        for (secret, pair) in one {
+            let (Some(pair), is_usual) = (pair, conversion.is_usual) else {
+                continue;
+            };
+            keys.extend(conversion.keys(secret, pair).map(|key| key.usual(is_usual)));
+        }
+        let both = consumer.zip(token);
+        keys.extend(
+            both.into_iter()
+                .flat_map(|pair| conversion.keys(BOTH, pair)),
+        );
+        keys
+    }
+}
+
+/// Returns the keys of a client that signs without the token's secret.
+pub(super) fn without_token_secret(consumer: &[u8]) -> Vec<WrongKey> {
+    let encoded = encoded_secret(consumer);
+    [glued(&encoded, b"&", b""), glued(&encoded, b"", b"")]
+        .map(|key| WrongKey::new(MismatchCause::SecretMissing, TOKEN, key).usual(true))
+        .into()
+}
+
+/// Returns the keys of a client that signs without the consumer's secret.
+pub(super) fn without_consumer_secret(token: &[u8]) -> Vec<WrongKey> {
+    let encoded = encoded_secret(token);
+    [glued(b"", b"&", &encoded), glued(&encoded, b"", b"")]
+        .map(|key| WrongKey::new(MismatchCause::SecretMissing, CONSUMER, key).usual(true))
+        .into()
+}
+
+/// Removes every key that another one equals.
+fn distinct(keys: Vec<WrongKey>) -> Vec<WrongKey> {
+    let mut kept: Vec<WrongKey> = Vec::with_capacity(keys.len());
+    for wrong in keys {
+        if kept.iter().all(|other| *other.key != *wrong.key) {
+            kept.push(wrong);
+        }
+    }
+    kept
+}
+
+/// A way in which a client changes a secret, and the cause if it does.
+struct Conversion {
+    cause: MismatchCause,
+    remedy: &'static str,
+    convert: fn(&[u8]) -> Option<SecretBytes>,
+    /// The mistake is frequent.
+    is_usual: bool,
+}
+
+impl Conversion {
+    const fn new(
+        cause: MismatchCause,
+        remedy: &'static str,
+        convert: fn(&[u8]) -> Option<SecretBytes>,
+    ) -> Self {
+        Self {
+            cause,
+            remedy,
+            convert,
+            is_usual: false,
+        }
+    }
+
+    const fn usual(mut self) -> Self {
+        self.is_usual = true;
+        self
+    }
+
+    /// Returns the keys of two secrets, encoded and as they are.
+    fn keys(&self, secret: &'static str, (consumer, token): (&[u8], &[u8])) -> [WrongKey; 2] {
+        [joined(consumer, token), glued(consumer, b"&", token)].map(|key| WrongKey {
+            remedy: Some(self.remedy),
+            ..WrongKey::new(self.cause, secret, key)
+        })
+    }
+}
+
+const CONVERSIONS: [Conversion; 27] = [
+    padded(|secret| Some(around(b"", secret, b" "))).usual(),
+    padded(|secret| Some(around(b" ", secret, b""))),
+    padded(|secret| Some(around(b" ", secret, b" "))),
+    padded(|secret| Some(around(b"", secret, b"\t"))),
+    padded(|secret| Some(around(b"\t", secret, b""))),
+    padded(|secret| Some(around(b"", secret, b"\n"))).usual(),
+    padded(|secret| Some(around(b"", secret, b"\r\n"))).usual(),
+    padded(|secret| Some(around(b"", secret, b"\r"))),
+    padded(|secret| Some(around(b"\n", secret, b""))),
+    padded(|secret| Some(around(b"\"", secret, b"\""))),
+    padded(|secret| Some(around(b"'", secret, b"'"))),
+    padded(|secret| Some(around(b"", secret, b"\xC2\xA0"))),
+    padded(|secret| Some(around(b"\xEF\xBB\xBF", secret, b""))),
+    // A byte order mark that was read as Latin-1.
+    padded(|secret| Some(around(b"\xC3\xAF\xC2\xBB\xC2\xBF", secret, b""))),
+    Conversion::new(
+        MismatchCause::SecretPadded,
+        remedy::SECRET_TRIMMED,
+        |secret| different(secret, secret.trim_ascii()),
+    ),
+    Conversion::new(
+        MismatchCause::SecretEncoded,
+        remedy::SECRET_PERCENT_ENCODED,
+        |secret| different(secret, &encoded_secret(secret)),
+    ),
+    Conversion::new(
+        MismatchCause::SecretEncoded,
+        remedy::SECRET_IN_BASE64,
+        |secret| Some(Zeroizing::new(STANDARD.encode(secret).into_bytes())),
+    ),
+    Conversion::new(
+        MismatchCause::SecretEncoded,
+        remedy::SECRET_IN_HEX,
+        |secret| Some(Zeroizing::new(hexadecimal(secret))),
+    ),
+    Conversion::new(
+        MismatchCause::SecretDecoded,
+        remedy::SECRET_PERCENT_DECODED,
+        |secret| {
+            let decoded = Zeroizing::new(decode(&Cow::Borrowed(secret)).into_owned());
+            different(secret, &decoded)
+        },
+    ),
+    Conversion::new(
+        MismatchCause::SecretDecoded,
+        remedy::SECRET_FROM_FORM,
+        from_form,
+    ),
+    Conversion::new(
+        MismatchCause::SecretDecoded,
+        remedy::SECRET_FROM_BASE64,
+        from_base64,
+    ),
+    Conversion::new(
+        MismatchCause::SecretDecoded,
+        remedy::SECRET_FROM_HEX,
+        |secret| super::reading::hexadecimal(secret).map(Zeroizing::new),
+    ),
+    Conversion::new(
+        MismatchCause::SecretTruncated,
+        remedy::SECRET_WITHOUT_PADDING,
+        |secret| {
+            let end = secret.iter().rposition(|&byte| byte != b'=')?;
+            different(secret, &secret[..=end])
+        },
+    )
+    .usual(),
+    Conversion::new(
+        MismatchCause::SecretTruncated,
+        remedy::SECRET_WITHOUT_LAST,
+        |secret| {
+            secret
+                .split_last()
+                .map(|(_, rest)| Zeroizing::new(rest.to_vec()))
+        },
+    ),
+    Conversion::new(
+        MismatchCause::SecretTruncated,
+        remedy::SECRET_WITHOUT_FIRST,
+        |secret| {
+            secret
+                .split_first()
+                .map(|(_, rest)| Zeroizing::new(rest.to_vec()))
+        },
+    ),
+    Conversion::new(MismatchCause::SecretCase, remedy::SECRET_CASE, |secret| {
+        let lower = Zeroizing::new(secret.to_ascii_lowercase());
+        different(secret, &lower)
+    }),
+    Conversion::new(MismatchCause::SecretCase, remedy::SECRET_CASE, |secret| {
+        let upper = Zeroizing::new(secret.to_ascii_uppercase());
+        different(secret, &upper)
+    }),
+];
+
+const fn padded(convert: fn(&[u8]) -> Option<SecretBytes>) -> Conversion {
+    Conversion::new(MismatchCause::SecretPadded, remedy::SECRET_PADDED, convert)
+}
+
+fn around(before: &[u8], secret: &[u8], after: &[u8]) -> SecretBytes {
+    Zeroizing::new([before, secret, after].concat())
+}
+
+/// Copies a changed secret; `None` if the change changes nothing.
+fn different(secret: &[u8], changed: &[u8]) -> Option<SecretBytes> {
+    (secret != changed).then(|| Zeroizing::new(changed.to_vec()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 * bytes.len());
+    for &byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+    out
+}
+
+/// Reads a secret as a value of a form: `+` is a space.
+fn from_form(secret: &[u8]) -> Option<SecretBytes> {
+    let mut spaced = Zeroizing::new(secret.to_vec());
+    for byte in spaced.iter_mut().filter(|byte| **byte == b'+') {
+        *byte = b' ';
+    }
+    let decoded = Zeroizing::new(decode(&Cow::Borrowed(&**spaced)).into_owned());
+    different(secret, &decoded)
+}
+
+/// Decodes a secret in base64 of any alphabet, with or without padding.
+fn from_base64(secret: &[u8]) -> Option<SecretBytes> {
+    super::reading::lenient(secret).map(Zeroizing::new)
+}
+
+/// Joins two secrets as RFC 5849 section 3.4.2 says.
+fn joined(consumer: &[u8], token: &[u8]) -> SecretBytes {
+    SharedSecrets { consumer, token }.signing_key()
+}
+
+fn glued(consumer: &[u8], by: &[u8], token: &[u8]) -> SecretBytes {
+    Zeroizing::new([consumer, by, token].concat())
+}
+
+fn encoded_secret(secret: &[u8]) -> SecretBytes {
+    // Room for every byte escaped: growing would leave an unwiped copy behind.
+    let mut out = Zeroizing::new(Vec::with_capacity(3 * secret.len()));
+    encode(secret, &mut |piece| out.extend_from_slice(piece));
+    out
+}
+
+const CONSUMER: &str = "the consumer secret";
+
+const TOKEN: &str = "the token secret";
+
+const BOTH: &str = "both secrets";
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
