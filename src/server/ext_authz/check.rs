@@ -331,12 +331,6 @@ fn half_way(deadline: Instant) -> Instant {
     deadline - deadline.duration_since(Instant::now()) / 2
 }
 
-/// Returns the first of several headers of one name. Proxies add theirs after it, as in a list that
-/// is joined with commas.
-fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
-    values.first().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
