@@ -850,7 +850,7 @@ fn leaves_open(profile: CompatProfile, sent: &WireRequest, changed: &WireRequest
         let target = String::from_utf8_lossy(&wire.target).replace('+', " ");
         let (_, query) = target.split_once('?').unwrap_or_default();
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let bytes = |text| percent_encoding::percent_decode_str(text).collect::<Vec<_>>();
+        let bytes = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<_>>();
         let read = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (bytes(name), bytes(value))
