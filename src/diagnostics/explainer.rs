@@ -58,7 +58,8 @@ mod tests {
     use crate::clock::{ManualClock, UnixTime};
     use crate::config::{Config, Mode};
     use crate::diagnostics::{
-        DenialFilter, Diagnostics, PendingExplanation, RefusalContext, RefusedRequest, SentRequest,
+        DenialFilter, Diagnostics, Explanation, PendingExplanation, RefusalContext, RefusedRequest,
+        SentRequest,
     };
     use crate::model::Consumer;
     use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting};
