@@ -54,7 +54,7 @@ pub(super) struct KeyTexts<'s> {
     pub(super) token: &'s [u8],
 }
 
-impl KeyTexts<'_> {
+impl<'s> KeyTexts<'s> {
     /// Returns the keys that clients wrongly make of the right secrets, in the order of their
     /// causes. Never returns an empty key, nor the right one.
     pub(super) fn wrong_keys(self) -> Vec<WrongKey> {
@@ -108,70 +108,53 @@ impl KeyTexts<'_> {
 
     /// Puts a secret, the consumer key or the token where another secret belongs.
     fn misplaced(self) -> Vec<WrongKey> {
+        let has_token = !self.token_secret.is_empty();
+        let exchanged = self.exchanged().into_iter().filter(|_| has_token);
+        let named = self.identifiers().into_iter();
+        let named = named.filter(|(_, first, _)| !first.is_empty());
+        let exchanged = exchanged.map(|parts| misplaced(MismatchCause::SecretsExchanged, parts));
+        exchanged
+            .chain(named.map(|parts| misplaced(MismatchCause::SecretIsIdentifier, parts)))
+            .collect()
+    }
+
+    /// Returns the secrets in each other's place.
+    fn exchanged(self) -> [KeyParts<'s>; 3] {
+        let (consumer, token) = (self.consumer_secret, self.token_secret);
+        [
+            ("each secret in the other's place", token, consumer),
+            (
+                "the consumer secret as the token secret too",
+                consumer,
+                consumer,
+            ),
+            ("the token secret as the consumer secret too", token, token),
+        ]
+    }
+
+    /// Returns the consumer key and the token in the place of secrets.
+    fn identifiers(self) -> [KeyParts<'s>; 9] {
         let Self {
             consumer_secret,
             token_secret,
-            consumer_key,
+            consumer_key: key,
             token,
         } = self;
-        let secrets = [
-            (
-                "each secret in the other's place",
-                token_secret,
-                consumer_secret,
-            ),
-            (
-                "the consumer secret as the token secret too",
-                consumer_secret,
-                consumer_secret,
-            ),
-            (
-                "the token secret as the consumer secret too",
-                token_secret,
-                token_secret,
-            ),
-        ];
-        let identifiers = [
-            (
-                "the consumer key as the token secret",
-                consumer_secret,
-                consumer_key,
-            ),
+        [
+            ("the consumer key as the token secret", consumer_secret, key),
             ("the token as the token secret", consumer_secret, token),
-            (
-                "the consumer key as the consumer secret",
-                consumer_key,
-                token_secret,
-            ),
+            ("the consumer key as the consumer secret", key, token_secret),
             ("the token as the consumer secret", token, token_secret),
-            (
-                "the consumer key and the token as the secrets",
-                consumer_key,
-                token,
-            ),
-            (
-                "the token and the consumer key as the secrets",
-                token,
-                consumer_key,
-            ),
+            ("the consumer key and the token as the secrets", key, token),
+            ("the token and the consumer key as the secrets", token, key),
             (
                 "the consumer key in front of the consumer secret",
-                consumer_key,
+                key,
                 consumer_secret,
             ),
-            ("the consumer key as the only secret", consumer_key, b""),
+            ("the consumer key as the only secret", key, b""),
             ("the token as the only secret", token, b""),
-        ];
-        let to = |cause, parts: (&'static str, &[u8], &[u8])| {
-            WrongKey::new(cause, parts.0, joined(parts.1, parts.2))
-        };
-        let has_token = !token_secret.is_empty();
-        let exchanged = secrets.into_iter().filter(|_| has_token);
-        let named = identifiers.into_iter().filter(|parts| !parts.1.is_empty());
-        exchanged
-            .map(|parts| to(MismatchCause::SecretsExchanged, parts))
-            .chain(named.map(|parts| to(MismatchCause::SecretIsIdentifier, parts)))
-            .collect()
+        ]
     }
 
     /// Converts the consumer's secret, the token's, and both.
@@ -408,6 +391,13 @@ fn from_form(secret: &[u8]) -> Option<SecretBytes> {
 /// Decodes a secret in base64 of any alphabet, with or without padding.
 fn from_base64(secret: &[u8]) -> Option<SecretBytes> {
     super::reading::lenient(secret).map(Zeroizing::new)
+}
+
+/// A description of a key, and what stands in it for the consumer's secret and for the token's.
+type KeyParts<'s> = (&'static str, &'s [u8], &'s [u8]);
+
+fn misplaced(cause: MismatchCause, (description, first, second): KeyParts<'_>) -> WrongKey {
+    WrongKey::new(cause, description, joined(first, second))
 }
 
 /// Joins two secrets as RFC 5849 section 3.4.2 says.

@@ -591,7 +591,7 @@ fn an_encoding_and_a_host_that_a_proxy_names_are_named_together() {
             ..*client
         };
         let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost).then_some(&b"www.example.net"[..])
+            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
         });
         let found = diagnosis_behind(&client.send(&sent, &pairs(meant)), true, forwarded);
         let causes = found.map(|found| found.causes);

@@ -456,7 +456,7 @@ fn a_parameter_and_a_host_that_a_proxy_names_are_named_together() {
             ..DeviatingClient::RFC
         };
         let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost).then_some(&b"www.example.net"[..])
+            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
         });
         let found = diagnosis_behind(&client.send(&sent, &signed), true, forwarded);
         let causes = found.as_ref().map(|found| found.causes.clone());
