@@ -54,12 +54,13 @@ pub(super) struct KeyTexts<'s> {
     pub(super) token: &'s [u8],
 }
 
-impl<'s> KeyTexts<'s> {
+impl KeyTexts<'_> {
     /// Returns the keys that clients wrongly make of the right secrets, in the order of their
     /// causes. Never returns an empty key, nor the right one.
     pub(super) fn wrong_keys(self) -> Vec<WrongKey> {
         let mut keys = self.misjoined();
-        keys.extend(self.misplaced());
+        keys.extend(self.exchanged());
+        keys.extend(self.identifiers());
         keys.extend(self.converted());
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
@@ -106,22 +107,13 @@ impl<'s> KeyTexts<'s> {
         keys.into_iter().map(|wrong| wrong.usual(true)).collect()
     }
 
-    /// Puts a secret, the consumer key or the token where another secret belongs.
-    fn misplaced(self) -> Vec<WrongKey> {
-        let has_token = !self.token_secret.is_empty();
-        let exchanged = self.exchanged().into_iter().filter(|_| has_token);
-        let named = self.identifiers().into_iter();
-        let named = named.filter(|(_, first, _)| !first.is_empty());
-        let exchanged = exchanged.map(|parts| misplaced(MismatchCause::SecretsExchanged, parts));
-        exchanged
-            .chain(named.map(|parts| misplaced(MismatchCause::SecretIsIdentifier, parts)))
-            .collect()
-    }
-
-    /// Returns the secrets in each other's place.
-    fn exchanged(self) -> [KeyParts<'s>; 3] {
+    /// Puts a secret where the other one belongs.
+    fn exchanged(self) -> Vec<WrongKey> {
         let (consumer, token) = (self.consumer_secret, self.token_secret);
-        [
+        if token.is_empty() {
+            return Vec::new();
+        }
+        let placed = [
             ("each secret in the other's place", token, consumer),
             (
                 "the consumer secret as the token secret too",
@@ -129,18 +121,19 @@ impl<'s> KeyTexts<'s> {
                 consumer,
             ),
             ("the token secret as the consumer secret too", token, token),
-        ]
+        ];
+        placed
+            .map(|(secret, one, other)| {
+                WrongKey::new(MismatchCause::SecretsExchanged, secret, joined(one, other))
+            })
+            .into()
     }
 
-    /// Returns the consumer key and the token in the place of secrets.
-    fn identifiers(self) -> [KeyParts<'s>; 9] {
-        let Self {
-            consumer_secret,
-            token_secret,
-            consumer_key: key,
-            token,
-        } = self;
-        [
+    /// Puts the consumer key or the token where a secret belongs.
+    fn identifiers(self) -> Vec<WrongKey> {
+        let (key, token) = (self.consumer_key, self.token);
+        let (consumer_secret, token_secret) = (self.consumer_secret, self.token_secret);
+        let placed = [
             ("the consumer key as the token secret", consumer_secret, key),
             ("the token as the token secret", consumer_secret, token),
             ("the consumer key as the consumer secret", key, token_secret),
@@ -154,7 +147,18 @@ impl<'s> KeyTexts<'s> {
             ),
             ("the consumer key as the only secret", key, b""),
             ("the token as the only secret", token, b""),
-        ]
+        ];
+        placed
+            .into_iter()
+            .filter(|(_, one, _)| !one.is_empty())
+            .map(|(secret, one, other)| {
+                WrongKey::new(
+                    MismatchCause::SecretIsIdentifier,
+                    secret,
+                    joined(one, other),
+                )
+            })
+            .collect()
     }
 
     /// Converts the consumer's secret, the token's, and both.
@@ -391,13 +395,6 @@ fn from_form(secret: &[u8]) -> Option<SecretBytes> {
 /// Decodes a secret in base64 of any alphabet, with or without padding.
 fn from_base64(secret: &[u8]) -> Option<SecretBytes> {
     super::reading::lenient(secret).map(Zeroizing::new)
-}
-
-/// A description of a key, and what stands in it for the consumer's secret and for the token's.
-type KeyParts<'s> = (&'static str, &'s [u8], &'s [u8]);
-
-fn misplaced(cause: MismatchCause, (description, first, second): KeyParts<'_>) -> WrongKey {
-    WrongKey::new(cause, description, joined(first, second))
 }
 
 /// Joins two secrets as RFC 5849 section 3.4.2 says.
