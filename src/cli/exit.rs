@@ -39,11 +39,11 @@ const NOT_FOUND: u8 = 66;
 /// `EX_UNAVAILABLE` of sysexits.h.
 const UNAVAILABLE: u8 = 69;
 
-/// `EX_NOPERM` of sysexits.h.
-const DENIED: u8 = 77;
-
 /// Some replicas did not answer: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const PARTIAL: u8 = 75;
+
+/// `EX_NOPERM` of sysexits.h.
+const DENIED: u8 = 77;
 
 /// The status of a program that SIGPIPE ends, 128 + 13.
 const OUTPUT_CLOSED: u8 = 141;

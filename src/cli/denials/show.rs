@@ -12,6 +12,7 @@ use crate::cli::difference;
 use crate::cli::exit::{CallError, CallErrorKind};
 use crate::cli::output;
 use crate::cli::replicas::{self, Located};
+use crate::cli::would_pass;
 
 /// Shows the denial, from the replica that has it.
 pub(super) async fn run(admin: &AdminArgs, id: &str) -> anyhow::Result<ExitCode> {
@@ -69,6 +70,7 @@ fn fields(denial: &v1::Denial) -> Vec<(String, String)> {
         ("answer", answer(denial)),
         ("cause", denial.causes.join("+")),
         ("remedy", denial.remedy.clone()),
+        (would_pass::LABEL, would_pass::text(&denial.compat_profiles)),
         ("rule", denial.rule.clone()),
     ];
     let request = [

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::answer::{self, CheckAnswer, Permit};
 use super::attributes::RequestAttributes;
 use super::failure::CheckFailure;
+use super::headers::HeaderValues;
 use super::metadata::{Metadata, MetadataCaller};
 use super::policy::{self, EffectivePolicy};
 use super::{CheckCall, CheckService, body};

@@ -2,6 +2,8 @@
 
 mod admin;
 mod apply;
+mod captures;
+mod commands;
 mod confirmed;
 mod diagnostics;
 pub(crate) mod explain;
