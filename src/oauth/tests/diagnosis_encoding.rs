@@ -590,9 +590,8 @@ fn an_encoding_and_a_host_that_a_proxy_names_are_named_together() {
             host: "www.example.net",
             ..*client
         };
-        let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
-        });
+        let forwarded =
+            ForwardedHeaders::default().with(ForwardedHeader::XForwardedHost, b"www.example.net");
         let found = diagnosis_behind(&client.send(&sent, &pairs(meant)), true, forwarded);
         let causes = found.map(|found| found.causes);
         if causes != Some(vec![MismatchCause::Host, *cause]) {

@@ -455,9 +455,8 @@ fn a_parameter_and_a_host_that_a_proxy_names_are_named_together() {
             host: "www.example.net",
             ..DeviatingClient::RFC
         };
-        let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
-        });
+        let forwarded =
+            ForwardedHeaders::default().with(ForwardedHeader::XForwardedHost, b"www.example.net");
         let found = diagnosis_behind(&client.send(&sent, &signed), true, forwarded);
         let causes = found.as_ref().map(|found| found.causes.clone());
         let is_rare = ["`n` twice", "`b`", "`a` and `x`"].contains(&word);

@@ -476,8 +476,9 @@ fn a_request_that_cannot_be_explained_exits_with_64() {
         "error: the request is signed with HMAC-SHA1, which needs --token-secret\n"
     );
     let rsa = PHOTOS.replace("HMAC-SHA1", "RSA-SHA1");
+    let others = ["--consumer-secret=another", "--token-secret=another"];
     assert_eq!(
-        of(&rsa, OPTIONS),
+        of(&rsa, &others),
         "error: the request is signed with RSA-SHA1, which needs --public-key\n"
     );
     assert_eq!(
@@ -491,6 +492,16 @@ fn a_request_that_cannot_be_explained_exits_with_64() {
             .starts_with("error: cannot read /no/such/file: ")
     );
     assert!(of(PHOTOS, &["--scheme=ftp"]).contains("https"));
+}
+
+#[test]
+fn a_cause_that_needs_no_more_than_the_given_keys_is_explained() {
+    let only_label = PHOTOS.replace("HMAC-SHA1", "RSA-SHA1");
+    let told = answer(&explain(&only_label, OPTIONS));
+    assert_eq!(
+        (&told["verdict"], &told["cause"]),
+        (&json!("refused"), &json!("method-confusion"))
+    );
 }
 
 /// Returns a new RSA key of 2048 bits: private and public, in PEM.
