@@ -41,7 +41,7 @@ class Credentials:
         self.consumer = [self.key, self.secret]
         self.alice, _ = self._create_token(stack)
         self.revoked, token = self._create_token(stack)
-        stack.admin("token", "revoke", token)
+        stack.admin("token", "revoke", token, "--yes")
 
     def _create_token(self, stack):
         token = stack.admin("token", "create", self.key, "--user-id=alice")

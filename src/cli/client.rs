@@ -1,4 +1,7 @@
-//! The connection of a command to a running server: address, TLS, token, and errors.
+//! The connection of a command to a running server: address, TLS and token.
+//!
+//! Each option is also a variable: the option takes precedence, then the variable, then the
+//! default.
 
 use std::env;
 use std::error::Error;
@@ -8,7 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use countersign::config::WebUrl;
 use countersign::oauth::Scheme;
 use countersign::server::api::AdminToken;
@@ -16,14 +19,16 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
-use super::exit::Usage;
+use super::exit::{CallError, CallErrorKind, Usage};
 use super::input;
 use super::output::{self, Format};
 use super::resolution;
+
+pub(super) use super::refusal::refused;
 
 /// The address of the administration API, the token for it, and the output format.
 #[derive(Debug, clap::Args)]
@@ -31,7 +36,7 @@ pub(crate) struct AdminArgs {
     /// API listener of the server: http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH;
     /// `denials` and `report` call several, separated by commas, or every address of
     /// dns:///NAME:PORT
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:50052", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:50052", env = "COUNTERSIGN_SERVER", global = true, help_heading = HEADING)]
     server: Vec<ServerAddress>,
     #[command(flatten)]
     tls: TlsArgs,
@@ -41,7 +46,7 @@ pub(crate) struct AdminArgs {
     data_dir: PathBuf,
     /// File with an admin or issuer token, instead of the data directory and variables [default:
     /// none]
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_TOKEN_FILE", global = true, help_heading = HEADING)]
     token_file: Option<PathBuf>,
     /// Format of the output
     #[arg(
@@ -50,6 +55,7 @@ pub(crate) struct AdminArgs {
         value_enum,
         value_name = "FORMAT",
         default_value_t,
+        env = "COUNTERSIGN_OUTPUT",
         global = true
     )]
     pub(crate) output: Format,
@@ -59,13 +65,13 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TlsArgs {
     /// PEM file with the CA certificates of an https server, which needs this option
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA", global = true, help_heading = HEADING)]
     ca: Option<PathBuf>,
     /// PEM file with a client certificate chain, which can replace the token [default: none]
-    #[arg(long, alias = "client-cert", value_name = "FILE", requires = "client_key", global = true, help_heading = HEADING)]
+    #[arg(long, alias = "client-cert", value_name = "FILE", env = "COUNTERSIGN_CLIENT_CERTIFICATE", requires = "client_key", global = true, help_heading = HEADING)]
     client_certificate: Option<PathBuf>,
     /// PEM file with the private key of --client-certificate
-    #[arg(long, value_name = "FILE", requires = "client_certificate", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CLIENT_KEY", requires = "client_certificate", global = true, help_heading = HEADING)]
     client_key: Option<PathBuf>,
 }
 
@@ -235,11 +241,13 @@ async fn open(
 ) -> anyhow::Result<Channel> {
     let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
     endpoint.connect().await.map_err(|error| {
-        anyhow!(
+        let message = format!(
             "cannot connect to {name}: {}; check that `countersign serve` is running and listens \
              there, or set --server",
             root_cause(&error)
-        )
+        );
+        let kind = CallErrorKind::Unavailable;
+        CallError { kind, message }.into()
     })
 }
 
@@ -364,25 +372,6 @@ impl Interceptor for BearerHeader {
     }
 }
 
-/// Converts the refusal of a server into an error for people: each wrong field on a line of its
-/// own, else the message.
-#[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
-pub(crate) fn refused(status: Status) -> anyhow::Error {
-    let details = status.get_error_details();
-    match details.bad_request() {
-        Some(wrong) => {
-            let fields = wrong.field_violations.iter();
-            let lines: String = fields
-                .map(|one| format!("\n  {} {}", one.field, one.description))
-                .collect();
-            anyhow!("the server refused the request:{lines}")
-        }
-        None if status.code() == Code::Unimplemented => anyhow!(UNKNOWN_CALL),
-        None if is_disconnect(&status) => anyhow!(NO_ANSWER),
-        None => anyhow!("{}", status.message()),
-    }
-}
-
 /// Returns `true` if the server ends a watch with its connection, so that another can follow.
 pub(crate) fn is_connection_ending(status: &Status) -> bool {
     let details = status.get_error_details();
@@ -390,24 +379,11 @@ pub(crate) fn is_connection_ending(status: &Status) -> bool {
     info.is_some_and(|info| info.reason == "CONNECTION_ENDING")
 }
 
-/// Returns `true` if the connection ended, so that the status is not the server's.
-fn is_disconnect(status: &Status) -> bool {
-    status
-        .source()
-        .is_some_and(|source| source.is::<tonic::transport::Error>())
-}
-
 const ONE_SERVER: &str = "this command calls one server: name one with --server; denials and report \
                           accept several";
 
 const CA_NEEDED: &str = "an https server needs --ca FILE; for a certificate of a public CA, name \
                          the system's file, for example /etc/ssl/certs/ca-certificates.crt";
-
-const UNKNOWN_CALL: &str = "the server does not know this call: --server must be its API listener, \
-                            and its version must not be older than this command's";
-
-const NO_ANSWER: &str = "the connection ended without an answer: --server must be the API listener, \
-                         with https if it uses TLS; the server may have executed the request";
 
 /// The variable with the token of an issuer, for commands as for the server.
 const ISSUER_VARIABLE: &str = "COUNTERSIGN_ISSUER_TOKEN";
@@ -420,8 +396,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use tonic_types::ErrorDetails;
-
     use super::*;
 
     #[test]
@@ -485,21 +459,5 @@ mod tests {
         ] {
             assert!(wrong.parse::<ServerAddress>().is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_refusal_names_the_fields() {
-        let mut details = ErrorDetails::new();
-        details.add_bad_request_violation("consumer.name", "must not be empty");
-        details.add_bad_request_violation("consumer.flows[0]", "is no flow");
-        let status = Status::with_error_details(Code::InvalidArgument, "x", details);
-        assert_eq!(
-            refused(status).to_string(),
-            "the server refused the request:\n  consumer.name must not be empty\n  consumer.flows[0] is no flow"
-        );
-        assert_eq!(
-            refused(Status::not_found("there is no token t")).to_string(),
-            "there is no token t"
-        );
     }
 }

@@ -66,6 +66,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign consumer get KEY",
             "countersign consumer get KEY -o json",
+            "countersign consumer get --consumer-id ID",
         ],
     ),
     (
@@ -83,7 +84,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "countersign consumer update KEY --clear deny-detail --clear scopes",
         ],
     ),
-    ("consumer delete", &["countersign consumer delete KEY"]),
+    (
+        "consumer delete",
+        &["countersign consumer delete KEY --yes"],
+    ),
     ("consumer disable", &["countersign consumer disable KEY"]),
     ("consumer enable", &["countersign consumer enable KEY"]),
     (
@@ -128,7 +132,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("user disable", &["countersign user disable u-1001"]),
     ("user enable", &["countersign user enable u-1001"]),
-    ("user delete", &["countersign user delete u-1001"]),
+    (
+        "user delete",
+        &[
+            "countersign user delete u-1001 --dry-run",
+            "countersign user delete u-1001 --yes",
+        ],
+    ),
     (
         "token",
         &[
@@ -157,14 +167,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "token revoke",
         &[
             "countersign token revoke TOKEN",
-            "countersign token revoke TOKEN --consumer-key KEY",
+            "countersign token revoke TOKEN --consumer-key KEY --yes",
         ],
     ),
     (
         "token revoke-all",
         &[
-            "countersign token revoke-all --user-id alice",
-            "countersign token revoke-all --consumer-key KEY",
+            "countersign token revoke-all --user-id alice --yes",
+            "countersign token revoke-all --consumer-key KEY --dry-run",
         ],
     ),
     (
@@ -206,8 +216,18 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["countersign request-token exchange TOKEN --consumer-key KEY --verifier VERIFIER"],
     ),
     (
+        "apply",
+        &[
+            "countersign apply -f consumers.yaml --dry-run      # show the differences",
+            "countersign apply -f consumers.yaml",
+            "countersign apply -f consumers.yaml --prune --yes",
+            "countersign apply -f - --generate-secrets secrets.jsonl",
+        ],
+    ),
+    (
         "export",
         &[
+            "countersign export consumers.yaml --format yaml    # without secrets, for apply",
             "countersign export backup.jsonl                    # sealed: needs the master key to restore",
             "countersign export - > backup.jsonl",
             "countersign export everything.jsonl --plaintext    # secrets in clear, to leave",
@@ -255,6 +275,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign explain request.txt --consumer-secret SECRET --token-secret SECRET",
             "countersign explain - --scheme http --consumer-secret-file secret -o json",
+            "countersign explain session.har --entry 3 --consumer-secret-file secret",
+            "countersign explain access.log --host api.example.com --consumer-secret-file secret",
         ],
     ),
     (
@@ -262,11 +284,22 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign config default > countersign.toml",
             "countersign config check countersign.toml",
+            "countersign config show countersign.toml --changed",
         ],
     ),
     (
         "config check",
-        &["countersign config check countersign.toml"],
+        &[
+            "countersign config check countersign.toml",
+            "countersign config check countersign.toml --no-files   # on another machine",
+        ],
+    ),
+    (
+        "config show",
+        &[
+            "countersign config show countersign.toml",
+            "countersign config show countersign.toml --changed -o json",
+        ],
     ),
     (
         "config default",
@@ -280,6 +313,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("keygen", &["(umask 077; countersign keygen > master-key)"]),
+    (
+        "man",
+        &[
+            "countersign man /usr/share/man/man1                # then: man countersign-consumer-create",
+        ],
+    ),
 ];
 
 #[cfg(test)]

@@ -10,11 +10,40 @@ use super::output::is_output_closed;
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 
+/// A call that the server refused or did not answer.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    pub(crate) kind: CallErrorKind,
+    pub(crate) message: String,
+}
+
+/// The kinds of failed calls that scripts tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallErrorKind {
+    /// The record does not exist.
+    NotFound,
+    /// The server could not be reached, did not answer, or cannot answer for now.
+    Unavailable,
+    /// The caller may not make the call: no token, a wrong one, or another role.
+    Denied,
+    /// Any other refusal.
+    Other,
+}
+
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
+/// `EX_NOINPUT` of sysexits.h.
+const NOT_FOUND: u8 = 66;
+
+/// `EX_UNAVAILABLE` of sysexits.h.
+const UNAVAILABLE: u8 = 69;
+
 /// Some replicas did not answer: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const PARTIAL: u8 = 75;
+
+/// `EX_NOPERM` of sysexits.h.
+const DENIED: u8 = 77;
 
 /// The status of a program that SIGPIPE ends, 128 + 13.
 const OUTPUT_CLOSED: u8 = 141;
@@ -29,6 +58,29 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+// === impl CallError ===
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for CallError {}
+
+// === impl CallErrorKind ===
+
+impl CallErrorKind {
+    fn exit_code(self) -> ExitCode {
+        match self {
+            Self::NotFound => ExitCode::from(NOT_FOUND),
+            Self::Unavailable => ExitCode::from(UNAVAILABLE),
+            Self::Denied => ExitCode::from(DENIED),
+            Self::Other => ExitCode::FAILURE,
+        }
+    }
+}
+
 /// Prints why a command failed, and returns its exit status.
 ///
 /// If the reader of the output closed it, as `head` does, nothing is printed. The status is not 0
@@ -39,10 +91,11 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     }
     // A closed standard error leaves no place to report that.
     let _: io::Result<()> = writeln!(io::stderr(), "error: {error:#}");
-    match error.downcast_ref::<Usage>() {
-        Some(_) => ExitCode::from(USAGE),
-        None => ExitCode::FAILURE,
+    if error.is::<Usage>() {
+        return ExitCode::from(USAGE);
     }
+    let call = error.downcast_ref::<CallError>();
+    call.map_or(ExitCode::FAILURE, |call| call.kind.exit_code())
 }
 
 /// Prints help, the version or a mistake in the arguments, and returns the exit status: 64 for a

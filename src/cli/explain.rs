@@ -17,27 +17,33 @@ use countersign::oauth::diagnosis::{
 };
 use countersign::oauth::{
     BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParseLimits, Rejection, Request,
-    RequestBody, RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
+    RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
 };
 use serde::Serialize;
 
+use super::capture::{self, CaptureHints, CapturedRequest};
 use super::exit::Usage;
 use super::output::{self, Format};
-use super::raw_request::RawRequest;
 use super::shared_secrets::SharedSecrets;
 use super::{difference, input, secret_input, would_pass};
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// File with the request that Envoy received: request line, headers, empty line, body; - for
-    /// standard input
+    /// File with the request, in one of the formats below; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Scheme by which the request reached Envoy, which the capture does not contain
-    #[arg(long, value_enum, default_value_t)]
-    scheme: SchemeArg,
+    /// Scheme by which the request reached Envoy [default: that of the capture, else https]
+    #[arg(long, value_enum)]
+    scheme: Option<SchemeArg>,
+    /// Host header, for captures without one, such as access logs [default: that of the capture]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Number of the request in a capture of several, from 1 [default: the only one with OAuth
+    /// parameters]
+    #[arg(long, value_name = "NUMBER")]
+    entry: Option<usize>,
     #[command(flatten)]
     secrets: SharedSecrets,
     /// Replaced consumer secret that the client may still use; repeat for several [default: none]
@@ -49,7 +55,8 @@ pub(crate) struct Args {
     /// PEM file with the consumer's RSA public key or certificate, for the RSA methods
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
-    /// Time at which the request arrived, Unix time in seconds [default: now]
+    /// Time at which the request arrived, Unix time in seconds [default: that of the capture, else
+    /// now]
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
     /// Format of the output
@@ -57,10 +64,9 @@ pub(crate) struct Args {
     output: ExplainFormat,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum SchemeArg {
     Http,
-    #[default]
     Https,
 }
 
@@ -84,17 +90,46 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(args: &Args) -> anyhow::Result<RequestReport> {
-    let capture = input::bytes(&args.file)?;
+    let capture = input::bytes_up_to(&args.file, capture::MAX_BYTES)?;
     let keys = ExplainKeys::read(args)?;
-    let request = RawRequest::parse(&capture).with_context(|| input::name(&args.file))?;
-    let now = args.at.unwrap_or_else(|| SystemClock.now().as_secs());
-    RequestReport::of(&request, args.scheme.into(), &keys, now)
+    let hints = CaptureHints {
+        entry: args.entry,
+        host: args.host.as_deref(),
+    };
+    let capture = capture::read(&capture, hints).with_context(|| input::name(&args.file))?;
+    let request = &capture.request;
+    let scheme = args.scheme.map(Scheme::from).or(request.scheme);
+    let now = args
+        .at
+        .or(request.time)
+        .unwrap_or_else(|| SystemClock.now().as_secs());
+    let report = RequestReport::of(request, scheme.unwrap_or(Scheme::Https), &keys, now)?;
+    let unknown_scheme = scheme.is_none().then(|| NO_SCHEME.to_owned());
+    Ok(RequestReport {
+        read_as: capture.format.name(),
+        read: format!("{}{}", capture.format, capture.choice),
+        entry: (capture.choice.of > 1).then_some(capture.choice.number),
+        unknown: unknown_scheme
+            .into_iter()
+            .chain(request.unknown.iter().cloned())
+            .collect(),
+        ..report
+    })
 }
 
 /// The fields of `--output json`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct RequestReport {
     verdict: Verdict,
+    /// The name of the format of the capture.
+    read_as: &'static str,
+    /// The format for people, with the number of the request.
+    #[serde(skip)]
+    read: String,
+    /// The number of the request in a capture of several.
+    entry: Option<usize>,
+    /// A sentence about each part that the capture lacks.
+    unknown: Vec<String>,
     problem: Option<&'static str>,
     advice: Option<String>,
     base_string: Option<String>,
@@ -125,7 +160,7 @@ impl RequestReport {
     /// # Errors
     /// When a key that its method needs was not given.
     fn of(
-        raw: &RawRequest<'_>,
+        raw: &CapturedRequest,
         scheme: Scheme,
         keys: &ExplainKeys,
         now: u64,
@@ -133,17 +168,22 @@ impl RequestReport {
         let (authorization, content_type) =
             (raw.values("authorization"), raw.values("content-type"));
         let request = Request {
-            method: raw.method,
+            method: &raw.method,
             scheme,
             authority: &raw.values("host").join(&b','),
             path_prefix: b"",
-            target: raw.target,
+            target: &raw.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: RequestBody::Whole(raw.body),
+            body: raw.body(),
         };
         match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
+                if let Err(missing) = keys.suffice(&signed) {
+                    // A cause may need no more than the keys that were given.
+                    let diagnosis = keys.diagnose(&request, forwarded(raw)).ok_or(missing)?;
+                    return Ok(Self::refused(Rejection::SignatureMismatch).explained(diagnosis));
+                }
                 let verdict = Self::of_signed(signed, keys, now)?;
                 if verdict.verdict == Verdict::Verified {
                     return Ok(verdict);
@@ -155,7 +195,22 @@ impl RequestReport {
                 }))
             }
             Ok(None) => Ok(Self::unsigned()),
+            Err(Rejection::SignatureMethodUnsupported) => Ok(Self::unsupported_method(raw)),
             Err(rejection) => Ok(Self::refused(rejection)),
+        }
+    }
+
+    /// Names the method that was sent, which a service never repeats.
+    fn unsupported_method(raw: &CapturedRequest) -> Self {
+        let refused = Self::refused(Rejection::SignatureMethodUnsupported);
+        let sent = raw.protocol_value("oauth_signature_method");
+        let methods = SignatureMethod::ALL.map(SignatureMethod::name).join(", ");
+        Self {
+            advice: Some(format!(
+                "unsupported `oauth_signature_method` {:?}: expected one of {methods}, in capitals",
+                sent.unwrap_or_default()
+            )),
+            ..refused
         }
     }
 
@@ -253,6 +308,8 @@ impl RequestReport {
         let profiles = self.compat_profiles.as_deref().unwrap_or_default();
         let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
+            ("read as", self.read.clone()),
+            ("unknown", self.unknown.join("; ")),
             ("problem", text(self.problem)),
             ("advice", text(self.advice.as_deref())),
             ("cause", text(self.cause.as_deref())),
@@ -377,7 +434,7 @@ impl ExplainKeys {
 }
 
 /// Returns the headers that proxies added to the request.
-fn forwarded<'r>(raw: &'r RawRequest<'_>) -> ForwardedHeaders<'r> {
+fn forwarded(raw: &CapturedRequest) -> ForwardedHeaders<'_> {
     ForwardedHeaders::of(|name| raw.values(name).into_iter().next())
 }
 
@@ -403,6 +460,9 @@ impl From<SchemeArg> for Scheme {
 /// `verify.timestamp_window`.
 const WINDOW: u64 = 300;
 
+const NO_SCHEME: &str = "the scheme: https is assumed; add --scheme http if the request reached \
+                         Envoy without TLS";
+
 /// The advice if the cause is unknown.
 const COMPARE: &str = ": compare the base string with the client's, then the secrets";
 
@@ -411,7 +471,17 @@ const PLAINTEXT: &str = "warning: PLAINTEXT sends the secrets and protects nothi
 
 const RSA_SHA1: &str = "warning: RSA-SHA1 is refused unless the consumer is allowed to use it";
 
-const EXIT_STATUS: &str = "\
+const AFTER_HELP: &str = "\
+Formats, detected by their content:
+  HTTP request             request line, headers, empty line, body
+  curl -v, curl --trace    the output, with the curl command above it for the body
+  HTTP/2 headers           :method: GET and so on, of Chrome, nghttp or curl
+  HAR                      of a browser or a proxy
+  Envoy tap trace          JSON, buffered or streamed
+  access log               lines with the request line and the Authorization header, or JSON
+  curl command             as browsers copy it for bash and cmd, and for PowerShell
+  fetch, axios, Postman    a call or a configuration of plain values; a collection
+
 Exit status:
   0   the request is verified
   1   the request is refused or unsigned

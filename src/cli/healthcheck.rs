@@ -4,13 +4,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::client::{ServerAddress, TlsArgs};
+use super::exit::CallError;
 use super::output;
 
 /// The arguments of `countersign healthcheck`.
@@ -56,7 +57,8 @@ async fn query(args: &Args) -> anyhow::Result<ServingStatus> {
     let channel = args
         .server
         .connect(&args.tls, args.timeout.saturating_mul(2))
-        .await?;
+        .await
+        .map_err(without_kind)?;
     let request = HealthCheckRequest {
         service: args.service.clone(),
     };
@@ -72,6 +74,14 @@ async fn query(args: &Args) -> anyhow::Result<ServingStatus> {
             status.code(),
             status.message()
         ),
+    }
+}
+
+/// Removes the kind of a failed call, which has an exit status of its own: a probe needs one.
+fn without_kind(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<CallError>() {
+        Ok(call) => anyhow!("{call}"),
+        Err(other) => other,
     }
 }
 

@@ -1,11 +1,17 @@
 //! The command line: one file or folder for each command.
 //!
 //! Only this folder and `main.rs` print. The other files are shared: `client` (connection to a
-//! server), `replicas` and `resolution` (of every replica), `moment` (times), `input` and `secret_input` (files and secrets), `output` and `paging` (records and
-//! lists), `examples` (of `--help`), and `exit` (exit statuses).
+//! server), `replicas` and `resolution` (connections to every replica), `refusal` (errors of calls),
+//! `confirm` (`--yes`), `moment` (times), `input` and `secret_input` (files and secrets),
+//! `private_file` (output with secrets), `output` and `paging` (records and lists), `examples` (of
+//! `--help`), and `exit` (exit statuses).
 
+mod apply;
+mod capture;
 mod client;
+mod completion;
 mod config;
+mod confirm;
 mod consumer;
 mod denials;
 mod difference;
@@ -17,10 +23,12 @@ mod healthcheck;
 mod import;
 mod input;
 mod keygen;
+mod man;
 mod moment;
 mod output;
 mod paging;
-mod raw_request;
+mod private_file;
+mod refusal;
 mod rekey;
 mod replicas;
 mod report;
@@ -28,6 +36,7 @@ mod request_token;
 mod resolution;
 mod secret_input;
 mod serve;
+mod service_flags;
 mod shared_secrets;
 mod sign;
 mod token;
@@ -45,7 +54,7 @@ use self::input::duration;
 
 /// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues credentials.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version = VERSION, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -69,7 +78,9 @@ enum Command {
     Token(token::Args),
     /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Back up all consumers, users and tokens to a file
+    /// Make consumers and tokens equal to a YAML file: create, change, and with --prune delete
+    Apply(apply::Args),
+    /// Back up all consumers, users and tokens to a file, or write the YAML of `apply`
     Export(export::Args),
     /// Restore a backup, or import consumers and tokens from a file or a 2013 provider's Redis
     Import(import::Args),
@@ -83,13 +94,20 @@ enum Command {
     Sign(sign::Args),
     /// Verify a captured request offline, and explain why it is refused
     Explain(explain::Args),
-    /// Check a configuration file, or print the default
+    /// Check a configuration, or print the effective or the default one
     Config(config::Args),
     /// Query the health of a running service
     Healthcheck(healthcheck::Args),
     /// Print a new master key
     Keygen(keygen::Args),
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+    /// Write the manual pages of all commands to a directory
+    Man(man::Args),
 }
+
+/// The version with commit and date, which `build.rs` sets.
+const VERSION: &str = env!("COUNTERSIGN_VERSION");
 
 const AFTER_HELP: &str = "\
 First steps:
@@ -102,11 +120,17 @@ First steps:
 
 Each command's --help has examples of its own.
 
+Each option under Connection can be a variable, for example COUNTERSIGN_SERVER: the option takes
+precedence, then the variable, then the default.
+
 Exit status:
   0    success (explain: the request is verified)
   1    failure (explain: the request is refused or unsigned)
   64   wrong usage or configuration, including a missing or unreadable file
+  66   not found: no such consumer, token, user or denial
+  69   unavailable: no connection to the server, no answer, or its store is unavailable
   75   partial output: some replicas did not answer (denials, report)
+  77   permission denied: the token is missing or wrong, or its role may not make the call
   141  the reader of the output closed it early, for example head";
 
 // === impl Cli ===
@@ -117,8 +141,13 @@ impl Cli {
     /// # Errors
     /// When they are wrong, or ask for help or the version.
     pub(crate) fn from_arguments() -> Result<Self, clap::Error> {
-        let matches = examples::add_to(Self::command()).try_get_matches()?;
+        let matches = Self::documented().try_get_matches()?;
         Self::from_arg_matches(&matches)
+    }
+
+    /// Returns the command line with the examples of its `--help`.
+    fn documented() -> clap::Command {
+        examples::add_to(Self::command())
     }
 
     /// Runs the command.
@@ -129,6 +158,7 @@ impl Cli {
             Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
+            Command::Apply(args) => block_on(apply::run(args)),
             Command::Export(args) => block_on(export::run(args)),
             Command::Import(args) => block_on(import::run(args)),
             Command::Rekey(args) => block_on(rekey::run(args)),
@@ -139,6 +169,8 @@ impl Cli {
             Command::Config(args) => config::run(args),
             Command::Healthcheck(args) => block_on(healthcheck::run(args)),
             Command::Keygen(args) => keygen::run(&args),
+            Command::Completion(args) => completion::run(&args, Self::documented()),
+            Command::Man(args) => man::run(&args, Self::documented()),
         }
     }
 }

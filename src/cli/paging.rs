@@ -18,6 +18,14 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
+    /// Returns the paging of a complete list.
+    pub(crate) const fn all() -> Self {
+        Self {
+            page_size: LARGEST_PAGE,
+            limit: None,
+        }
+    }
+
     /// Prints the list as it arrives. `page` fetches a page, given its size and the token of the
     /// page before, and returns its items and the token of the next; `row` is one line of a table.
     pub(crate) async fn print<T: Serialize, W: Write>(

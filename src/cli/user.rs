@@ -8,6 +8,7 @@ use countersign::v1;
 use countersign::v1::user_service_client::UserServiceClient;
 
 use super::client::{AdminArgs, AdminChannel, refused};
+use super::confirm::Confirmation;
 use super::output::{self, Field, Format, List};
 use super::paging::Paging;
 use super::secret_input;
@@ -73,6 +74,11 @@ struct DeleteArgs {
     /// Refuse if the user was changed since it had this etag [default: delete any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
+    /// Show the user, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Debug, clap::Args)]
@@ -161,12 +167,27 @@ async fn enable(admin: &AdminArgs, user: UserIdArg) -> anyhow::Result<()> {
 }
 
 async fn delete(admin: &AdminArgs, args: DeleteArgs) -> anyhow::Result<()> {
-    let request = v1::DeleteUserRequest {
-        user_id: args.user.user_id,
-        etag: args.etag,
-    };
-    let answer = connect(admin).await?.delete_user(request).await;
-    answer.map_err(refused)?;
+    let must_show = args.dry_run || args.confirmation.must_ask(DELETION)?;
+    let mut client = connect(admin).await?;
+    let user_id = args.user.user_id;
+    if must_show {
+        let name = v1::get_user_request::Name::UserId(user_id.clone());
+        let found = client
+            .get_user(v1::GetUserRequest { name: Some(name) })
+            .await;
+        if args.dry_run {
+            output::note("dry run: would delete this user; nothing was changed");
+            return show(admin.output, found);
+        }
+        let username = found.map_err(refused)?.into_inner().username;
+        let question = format!(
+            "Delete the user {user_id} ({username}) and revoke the user's tokens permanently?"
+        );
+        args.confirmation.ask(DELETION, &question)?;
+    }
+    let etag = args.etag;
+    let request = v1::DeleteUserRequest { user_id, etag };
+    client.delete_user(request).await.map_err(refused)?;
     output::done(admin.output, "deleted")
 }
 
@@ -250,3 +271,6 @@ impl UserSelector {
 }
 
 const COLUMNS: [&str; 5] = ["USER ID", "USERNAME", "STATUS", "PASSWORD", "CREATED"];
+
+/// The change that `delete` confirms.
+const DELETION: &str = "the deletion of a user";

@@ -23,8 +23,6 @@ pub struct CheckConfig {
     pub max_body_bytes: usize,
     /// The operator's statement that Envoy sends whole bodies (`allow_partial_message: false`).
     pub envoy_sends_whole_bodies: bool,
-    /// Removes the `Authorization` header that carried the verified parameters.
-    pub hide_credentials: bool,
     /// The detail of denials, unless the consumer has a level of its own.
     pub deny_detail: DenyDetail,
     /// The form of an answer when Countersign itself fails.
@@ -83,7 +81,6 @@ impl CheckConfig {
             timeout: reader.duration("check.timeout", MILLISECOND..=TEN_SECONDS),
             max_body_bytes: reader.integer("check.max_body_bytes", 0..=64 * 1024 * 1024),
             envoy_sends_whole_bodies: reader.boolean("check.envoy_sends_whole_bodies"),
-            hide_credentials: reader.boolean("check.hide_credentials"),
             deny_detail: reader.text("check.deny_detail", deny_detail),
             on_error: reader.word("check.on_error"),
             reflection: reader.boolean("check.reflection"),
@@ -101,6 +98,7 @@ fn policy(reader: &mut Reader) -> RoutePolicy {
         body_hash: Some(reader.text("check.body_hash", route::body_hash)),
         untyped_body: Some(reader.word("check.untyped_body")),
         max_form_bytes: Some(reader.integer("check.max_form_bytes", route::FORM_BYTES)),
+        hide_credentials: Some(reader.boolean("check.hide_credentials")),
         mode: Some(reader.word("check.mode")),
     }
 }

@@ -71,7 +71,7 @@ fn checks_are_strict_by_default() {
         (check.timeout, check.max_body_bytes),
         (Duration::from_millis(180), 1024 * 1024)
     );
-    assert!(!check.envoy_sends_whole_bodies && check.hide_credentials && !check.reflection);
+    assert!(!check.envoy_sends_whole_bodies && !check.reflection);
     assert_eq!(
         (check.deny_detail, check.on_error),
         (DenyDetail::Problem, OnError::Grpc)
@@ -84,6 +84,7 @@ fn checks_are_strict_by_default() {
         body_hash: Some(BodyHashRule::Accept),
         untyped_body: Some(UntypedBody::Refuse),
         max_form_bytes: Some(64 * 1024),
+        hide_credentials: Some(true),
         mode: Some(Mode::Enforce),
     };
     assert_eq!(check.policy, policy);
@@ -126,6 +127,50 @@ fn the_examples_in_the_default_file_are_right() {
 }
 
 #[test]
+fn the_look_of_the_authorize_page_is_checked() {
+    let authorize = Config::default().authorize;
+    assert_eq!(
+        (
+            authorize.service_name,
+            authorize.logo_file,
+            authorize.accent_color
+        ),
+        (None, None, None)
+    );
+    let long = "x".repeat(61);
+    for (lines, mistake) in [
+        (
+            "service_name = \" \"",
+            "`authorize.service_name` must be a text of one line, at most 60 bytes, without \
+             invisible characters, not \" \"",
+        ),
+        (
+            &format!("service_name = {long:?}"),
+            "`authorize.service_name` must be a text of one line",
+        ),
+        (
+            "service_name = \"a\\u202eb\"",
+            "`authorize.service_name` must be a text of one line",
+        ),
+        (
+            "accent_color = \"red\"",
+            "`authorize.accent_color` must be a color such as \"#0b57d0\", not \"red\"",
+        ),
+        (
+            "accent_color = \"#ffcc00\"",
+            "`authorize.accent_color` must be a darker color",
+        ),
+        (
+            "logo_file = \"logo.png\"",
+            "`authorize.logo_file` needs `authorize.service_name`",
+        ),
+    ] {
+        let error = load_file(&format!("[authorize]\n{lines}\n")).unwrap_err();
+        assert!(error.to_string().contains(mistake), "{error}");
+    }
+}
+
+#[test]
 fn flags_are_stronger_than_environment_and_environment_than_file() {
     let (_directory, file) =
         file("[check]\nlisten = \"127.0.0.1:1\"\nrealm = \"file\"\ntimeout = \"1s\"\n");
@@ -142,7 +187,8 @@ fn flags_are_stronger_than_environment_and_environment_than_file() {
     assert_eq!(check.listener.address.to_string(), "127.0.0.1:3");
     assert_eq!(check.realm, "environment");
     assert_eq!(check.timeout, Duration::from_secs(1));
-    assert!(check.hide_credentials, "the default is below them all");
+    let hides = check.policy.hide_credentials;
+    assert_eq!(hides, Some(true), "the default is below them all");
 }
 
 #[test]
@@ -164,7 +210,7 @@ fn every_key_can_be_set_in_the_environment() {
         (config.data_dir.to_str(), config.workers),
         (Some("/var/lib/countersign"), Some(3))
     );
-    assert!(!config.check.hide_credentials);
+    assert_eq!(config.check.policy.hide_credentials, Some(false));
     assert_eq!(
         config.check.listener.tls.unwrap().key_file,
         PathBuf::from("b.pem")

@@ -71,6 +71,7 @@ impl SharedState {
         self.count_explanation(&named, &explanation, mode);
         let causes = (!matches!(explanation, Explanation::Skipped))
             .then(|| explanation.words().collect::<Vec<_>>().join("+"));
+        let remedy = causes.is_some().then(|| explanation.remedy().to_owned());
         waiter.notify(&explanation);
         self.recent.explain(sequence, explanation, profiles);
         // Last, so that a reader of the log finds the explained denial.
@@ -81,6 +82,7 @@ impl SharedState {
                 decision_id,
                 cause,
                 would_pass_with = profiles,
+                remedy,
                 claimed_consumer = consumer,
                 "diagnosed"
             );
@@ -97,7 +99,8 @@ impl SharedState {
         explanation
             .words()
             .for_each(|word| self.metrics.diagnosis(word));
+        let consumer = (&*named.consumer).into();
         self.ledger
-            .count_explanation(named.consumer.key.as_str(), explanation, mode);
+            .count_explanation(consumer, explanation, mode, self.clock.now());
     }
 }

@@ -30,6 +30,24 @@ impl Issuer {
         self.change_consumer(key, None, rotate, event).await
     }
 
+    /// Expires the older of two shared secrets. A consumer with one secret stays unchanged.
+    ///
+    /// # Errors
+    /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
+    pub async fn expire_previous_secret(
+        &self,
+        key: &ConsumerKey,
+        actor: &Actor,
+    ) -> Result<Consumer, IssueError> {
+        let expire = |consumer: &mut Consumer| {
+            let had_previous = consumer.secrets.len() > 1;
+            consumer.secrets.truncate(1);
+            Ok(had_previous)
+        };
+        let event = AuditEvent::of_consumer(actor, "consumer.expire_previous_secret", key);
+        self.change_consumer(key, None, expire, event).await
+    }
+
     /// Adds an RSA public key in PEM. A consumer that has the key stays unchanged.
     ///
     /// # Errors
@@ -67,14 +85,12 @@ impl Issuer {
         let mut wrong = Violations::default();
         let new = given.map_or_else(|| Ok(random::secret(&*self.entropy)), draft::secret);
         let new = wrong.check("consumer_secret", new);
-        if overlap > MAX_OVERLAP {
-            let days = MAX_OVERLAP.as_secs() / 86_400;
-            wrong.add("overlap", format_args!("must be at most {days} days"));
-        }
+        check_overlap("overlap", overlap, &mut wrong);
         wrong.or(new).map_err(IssueError::Invalid)
     }
 
-    fn rotate(
+    /// Puts a new secret first, and keeps the newest one for `overlap`.
+    pub(super) fn rotate(
         &self,
         consumer: &mut Consumer,
         new: &Secret,
@@ -104,6 +120,14 @@ impl Issuer {
         };
         consumer.secrets = std::iter::once(new).chain(previous).collect();
         Ok(())
+    }
+}
+
+/// Checks the time for which two secrets are valid.
+pub(super) fn check_overlap(field: &str, overlap: Duration, wrong: &mut Violations) {
+    if overlap > MAX_OVERLAP {
+        let days = MAX_OVERLAP.as_secs() / 86_400;
+        wrong.add(field, format_args!("must be at most {days} days"));
     }
 }
 

@@ -4,7 +4,7 @@ use super::audit::{AuditEvent, audited};
 use super::{
     ATTEMPTS, Actor, ConsumerAttributes, ConsumerDraft, IssueError, Issuer, etag, replaced,
 };
-use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
+use crate::model::{Consumer, ConsumerId, ConsumerKey, ConsumerStatus};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// A record that a draft led to.
@@ -73,6 +73,27 @@ impl Issuer {
             .consumer(key)
             .await?
             .ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
+    }
+
+    /// Returns the consumer with that id. The store has no index of ids, so this reads consumers
+    /// until it finds the id.
+    ///
+    /// # Errors
+    /// [`IssueError::UnknownConsumerId`], [`IssueError::Store`].
+    pub async fn consumer_by_id(&self, id: &ConsumerId) -> Result<Consumer, IssueError> {
+        let mut after = None;
+        loop {
+            let page = self.store.consumers(after.as_ref(), PAGE).await?;
+            let last = page.last().map(|last| last.key.clone());
+            let is_last = page.len() < PAGE;
+            if let Some(found) = page.into_iter().find(|consumer| consumer.id == *id) {
+                return Ok(found);
+            }
+            if is_last {
+                return Err(IssueError::UnknownConsumerId(id.clone()));
+            }
+            after = last;
+        }
     }
 
     /// Returns up to `limit` consumers whose keys follow `after`, in byte order of their keys.
@@ -270,3 +291,6 @@ fn set_attributes(consumer: &mut Consumer, new: Consumer) -> bool {
     };
     *consumer != old
 }
+
+/// The number of consumers that a search by id reads at once.
+const PAGE: usize = 100;

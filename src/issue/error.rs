@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Violations;
-use crate::model::{ConsumerKey, Flow, Token};
+use crate::model::{ConsumerId, ConsumerKey, Flow, Token};
 use crate::store::StoreError;
 
 /// The reason why the issuer refused or failed a call.
@@ -16,6 +16,9 @@ pub enum IssueError {
     /// No consumer has that key.
     #[error("no consumer has the key {0}")]
     UnknownConsumer(ConsumerKey),
+    /// No consumer has that id.
+    #[error("no consumer has the id {0}")]
+    UnknownConsumerId(ConsumerId),
     /// No such token exists, or it belongs to another consumer than the caller named.
     #[error("unknown token {0}")]
     UnknownToken(Token),

@@ -9,7 +9,7 @@
 //! the revision of the record, so that concurrent changes do not undo each other. Every change logs
 //! one event with the target `countersign::audit`, without secrets.
 //!
-//! - `consumers`, `consumer_keys`, `tokens`, `users`: administration.
+//! - `consumers`, `consumer_keys`, `tokens`, `users`: administration; `apply`: declarative.
 //! - `request_tokens`: temporary credentials (RFC 5849 section 2); `callback`: redirects of users;
 //!   `exchange`: the exchanges for tokens.
 //! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`:
@@ -21,6 +21,7 @@
 //! Left to others: the wire and access control ([`crate::server`]), storage and sealing of secrets
 //! ([`crate::store`]).
 
+mod apply;
 mod audit;
 mod builtin_directory;
 mod callback;
@@ -57,6 +58,7 @@ use builtin_directory::BuiltinDirectory;
 use hash::Hasher;
 use password::DelayedAttempts;
 
+pub use apply::{ApplyOutcome, WantedConsumer};
 pub use audit::Actor;
 pub use consumers::CreateOutcome;
 pub use directory::{Directory, DirectoryError, DirectoryUser, Login};

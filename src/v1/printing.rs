@@ -65,6 +65,8 @@ macro_rules! debug_only {
 }
 
 debug_only! {
+    ApplyConsumerRequest { consumer }
+    ApplyConsumerResponse { consumer }
     CreateConsumerRequest { consumer }
     CreateConsumerResponse { consumer }
     RotateConsumerSecretRequest { consumer_key }

@@ -334,7 +334,9 @@ impl Clients {
             found(read, |token| token.status() == v1::TokenStatus::Active)
         } else {
             let request = v1::GetConsumerRequest {
-                consumer_key: caller.consumer_key.clone(),
+                name: Some(v1::get_consumer_request::Name::ConsumerKey(
+                    caller.consumer_key.clone(),
+                )),
             };
             let read = self.consumers.get_consumer(request).await;
             found(read, |consumer| {

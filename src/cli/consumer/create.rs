@@ -33,6 +33,9 @@ pub(super) struct CreateArgs {
     rsa_public_key: Vec<PathBuf>,
     #[command(flatten)]
     attributes: AttributeArgs,
+    /// Check every value, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 // === impl CreateArgs ===
@@ -53,7 +56,7 @@ impl CreateArgs {
             consumer_secret,
             no_shared_secret: self.no_secret,
             allow_existing: false,
-            validate_only: false,
+            validate_only: self.dry_run,
         })
     }
 }

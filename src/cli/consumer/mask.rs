@@ -16,7 +16,8 @@ pub(super) struct UpdateMask {
 /// A field that `--clear` can empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ClearableField {
-    /// Permit the default signature methods
+    /// Permit the default methods: HMAC-SHA1, HMAC-SHA256 and HMAC-SHA512, and with a public key
+    /// RSA-SHA256 and RSA-SHA512
     SignatureMethods,
     /// Permit no callback
     Callbacks,

@@ -19,6 +19,7 @@ use self::create::{CreateArgs, public_key};
 use self::show::{COLUMNS, row, show, show_with_secret};
 use self::update::UpdateArgs;
 use super::client::{AdminArgs, AdminChannel, refused};
+use super::confirm::Confirmation;
 use super::output::{self, List};
 use super::paging::Paging;
 use super::{duration, secret_input};
@@ -38,14 +39,16 @@ enum Command {
     Create(Box<CreateArgs>),
     /// Show a consumer
     #[command(after_help = "Example:\n  countersign consumer get dpf43f3p2l4k3l03 --output json")]
-    Get(ConsumerArg),
+    Get(ConsumerSelector),
     /// List all consumers
     #[command(after_help = "Example:\n  countersign consumer list --limit 20")]
     List(Paging),
     /// Update the given fields of a consumer
     Update(Box<UpdateArgs>),
     /// Delete a consumer and its tokens permanently
-    #[command(after_help = "Example:\n  countersign consumer delete dpf43f3p2l4k3l03")]
+    #[command(
+        after_help = "Examples:\n  countersign consumer delete dpf43f3p2l4k3l03 --dry-run\n  countersign consumer delete dpf43f3p2l4k3l03 --yes"
+    )]
     Delete(DeleteArgs),
     /// Disable a consumer: deny its requests until it is enabled
     #[command(after_help = "Example:\n  countersign consumer disable dpf43f3p2l4k3l03")]
@@ -58,6 +61,11 @@ enum Command {
         after_help = "Example:\n  countersign consumer rotate-secret dpf43f3p2l4k3l03 --overlap 7d"
     )]
     RotateSecret(RotateSecretArgs),
+    /// End the overlap of a rotation early: the previous secret expires at once
+    #[command(
+        after_help = "Example:\n  countersign consumer expire-previous-secret dpf43f3p2l4k3l03 --yes"
+    )]
+    ExpirePreviousSecret(ExpirePreviousSecretArgs),
     /// Add an RSA public key to a consumer
     #[command(
         after_help = "Example:\n  countersign consumer add-rsa-key dpf43f3p2l4k3l03 --rsa-public-key public.pem"
@@ -77,6 +85,11 @@ struct DeleteArgs {
     /// Fail unless the consumer still has this etag [default: delete any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
+    /// Show the consumer, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +101,16 @@ struct RotateSecretArgs {
     overlap: Option<Duration>,
     #[command(flatten)]
     secret: SecretArgs,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExpirePreviousSecretArgs {
+    #[command(flatten)]
+    consumer: ConsumerArg,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Debug, clap::Args)]
@@ -132,6 +155,21 @@ struct ConsumerArg {
     named: Option<String>,
 }
 
+/// The key or the id that selects a consumer.
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("key").required(true)))]
+struct ConsumerSelector {
+    /// Key of the consumer
+    #[arg(value_name = "CONSUMER_KEY", group = "key")]
+    positional: Option<String>,
+    /// Key of the consumer
+    #[arg(long = "consumer-key", value_name = "KEY", group = "key", hide = true)]
+    named: Option<String>,
+    /// Id of the consumer, which upstreams receive as x-consumer-id, instead of the key
+    #[arg(long, value_name = "ID", group = "key")]
+    consumer_id: Option<String>,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
@@ -144,6 +182,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Disable(consumer) => disable(&admin, consumer).await?,
         Command::Enable(consumer) => enable(&admin, consumer).await?,
         Command::RotateSecret(args) => rotate_secret(&admin, args).await?,
+        Command::ExpirePreviousSecret(args) => expire_previous_secret(&admin, args).await?,
         Command::AddRsaKey(args) => add_rsa_key(&admin, args).await?,
         Command::RemoveRsaKey(args) => remove_rsa_key(&admin, args).await?,
     }
@@ -151,16 +190,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let is_dry = args.dry_run;
     let request = args.into_request()?;
     let response = connect(admin).await?.create_consumer(request).await;
     let created = response.map_err(refused)?.into_inner();
+    if is_dry {
+        output::note("dry run: would create this consumer; nothing was changed");
+    }
     let consumer = created.consumer.as_ref();
     show_with_secret(admin.output, consumer, &created.consumer_secret)
 }
 
-async fn get(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> {
-    let consumer_key = consumer.into_key();
-    let request = v1::GetConsumerRequest { consumer_key };
+async fn get(admin: &AdminArgs, consumer: ConsumerSelector) -> anyhow::Result<()> {
+    let request = consumer.into_request();
     show(
         admin.output,
         connect(admin).await?.get_consumer(request).await,
@@ -191,12 +233,22 @@ async fn update(admin: &AdminArgs, args: UpdateArgs) -> anyhow::Result<()> {
 }
 
 async fn delete(admin: &AdminArgs, args: DeleteArgs) -> anyhow::Result<()> {
-    let request = v1::DeleteConsumerRequest {
-        consumer_key: args.consumer.into_key(),
-        etag: args.etag,
-    };
-    let response = connect(admin).await?.delete_consumer(request).await;
-    response.map_err(refused)?;
+    let must_show = args.dry_run || args.confirmation.must_ask(DELETION)?;
+    let mut client = connect(admin).await?;
+    let (consumer_key, etag) = (args.consumer.into_key(), args.etag);
+    if must_show {
+        let found = client.get_consumer(by_key(&consumer_key)).await;
+        if args.dry_run {
+            output::note("dry run: would delete this consumer and its tokens; nothing was changed");
+            return show(admin.output, found);
+        }
+        let name = found.map_err(refused)?.into_inner().name;
+        let question =
+            format!("Delete the consumer {consumer_key} ({name}) and its tokens permanently?");
+        args.confirmation.ask(DELETION, &question)?;
+    }
+    let request = v1::DeleteConsumerRequest { consumer_key, etag };
+    client.delete_consumer(request).await.map_err(refused)?;
     output::done(admin.output, "deleted")
 }
 
@@ -219,11 +271,28 @@ async fn enable(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> 
 }
 
 async fn rotate_secret(admin: &AdminArgs, args: RotateSecretArgs) -> anyhow::Result<()> {
+    args.confirm()?;
     let request = args.into_request()?;
     let response = connect(admin).await?.rotate_consumer_secret(request).await;
     let rotated = response.map_err(refused)?.into_inner();
     let consumer = rotated.consumer.as_ref();
     show_with_secret(admin.output, consumer, &rotated.consumer_secret)
+}
+
+async fn expire_previous_secret(
+    admin: &AdminArgs,
+    args: ExpirePreviousSecretArgs,
+) -> anyhow::Result<()> {
+    let consumer_key = args.consumer.into_key();
+    let question = format!("Expire the previous secret of the consumer {consumer_key}?");
+    let change = "the expiry of a secret";
+    args.confirmation.ask(change, &question)?;
+    let request = v1::ExpirePreviousConsumerSecretRequest { consumer_key };
+    let mut client = connect(admin).await?;
+    show(
+        admin.output,
+        client.expire_previous_consumer_secret(request).await,
+    )
 }
 
 async fn add_rsa_key(admin: &AdminArgs, args: AddKeyArgs) -> anyhow::Result<()> {
@@ -255,6 +324,17 @@ async fn connect(admin: &AdminArgs) -> anyhow::Result<ConsumerServiceClient<Admi
 // === impl RotateSecretArgs ===
 
 impl RotateSecretArgs {
+    /// Asks if the current secret expires at once.
+    fn confirm(&self) -> anyhow::Result<()> {
+        if self.overlap.is_some_and(|overlap| !overlap.is_zero()) {
+            return Ok(());
+        }
+        let key = self.consumer.key();
+        let question = format!("Expire the current secret of the consumer {key} at once?");
+        let change = "a rotation without --overlap";
+        self.confirmation.ask(change, &question)
+    }
+
     fn into_request(self) -> anyhow::Result<v1::RotateConsumerSecretRequest> {
         Ok(v1::RotateConsumerSecretRequest {
             consumer_secret: self.secret.read()?,
@@ -278,10 +358,34 @@ impl SecretArgs {
 // === impl ConsumerArg ===
 
 impl ConsumerArg {
+    fn key(&self) -> &str {
+        let key = self.positional.as_deref().or(self.named.as_deref());
+        key.unwrap_or_default()
+    }
+
     fn into_key(self) -> String {
         self.positional.or(self.named).unwrap_or_default()
     }
 }
+
+// === impl ConsumerSelector ===
+
+impl ConsumerSelector {
+    fn into_request(self) -> v1::GetConsumerRequest {
+        use v1::get_consumer_request::Name;
+        let key = self.positional.or(self.named).map(Name::ConsumerKey);
+        let name = key.or_else(|| self.consumer_id.map(Name::ConsumerId));
+        v1::GetConsumerRequest { name }
+    }
+}
+
+fn by_key(key: &str) -> v1::GetConsumerRequest {
+    let name = v1::get_consumer_request::Name::ConsumerKey(key.to_owned());
+    v1::GetConsumerRequest { name: Some(name) }
+}
+
+/// The change that `delete` confirms.
+const DELETION: &str = "the deletion of a consumer";
 
 #[cfg(test)]
 mod tests {
@@ -295,6 +399,7 @@ mod tests {
         for right in [
             &["get", "K"][..],
             &["get", "--consumer-key", "K"],
+            &["get", "--consumer-id", "I"],
             &["disable", "K", "--output=json"],
         ] {
             assert!(parse(right).is_ok(), "{right:?}");
@@ -302,6 +407,7 @@ mod tests {
         for wrong in [
             &["get"][..],
             &["get", "K", "--consumer-key", "K"],
+            &["get", "K", "--consumer-id", "I"],
             &["create"],
             &["create", "--flow=four"],
         ] {

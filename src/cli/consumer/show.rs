@@ -1,6 +1,7 @@
 //! The printed form of a consumer.
 
 use anyhow::Context;
+use countersign::oauth::SignatureMethod;
 use countersign::v1;
 use serde::Serialize;
 
@@ -68,10 +69,17 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
         ("app url", text(&consumer.app_url)),
         ("verified", yes_or_no(consumer.verified).to_owned()),
         ("shared secrets", consumer.secret_count.to_string()),
+        (
+            "overlap ends",
+            output::time(consumer.previous_secret_expire_time),
+        ),
         ("rsa public keys", rsa_keys(consumer)),
         (
             "signature methods",
-            or_word(list(&consumer.signature_methods), "default"),
+            or_word(
+                list(&consumer.signature_methods),
+                &default_methods(consumer),
+            ),
         ),
         ("flows", list(&consumer.flows)),
         ("callbacks", list(&consumer.callbacks)),
@@ -86,6 +94,23 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
         ("created", output::time(consumer.create_time)),
         ("updated", output::time(consumer.update_time)),
     ]
+}
+
+/// Returns the methods that an empty list permits: those that the consumer has key material for,
+/// except RSA-SHA1 and PLAINTEXT.
+fn default_methods(consumer: &v1::Consumer) -> String {
+    let is_permitted = |method: &SignatureMethod| match method {
+        SignatureMethod::HmacSha1 | SignatureMethod::HmacSha256 | SignatureMethod::HmacSha512 => {
+            consumer.secret_count > 0
+        }
+        SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => {
+            !consumer.rsa_public_keys.is_empty()
+        }
+        SignatureMethod::RsaSha1 | SignatureMethod::Plaintext => false,
+    };
+    let methods = SignatureMethod::ALL.into_iter().filter(is_permitted);
+    let names: Vec<_> = methods.map(SignatureMethod::name).collect();
+    format!("{} (default)", names.join(" "))
 }
 
 fn rsa_keys(consumer: &v1::Consumer) -> String {

@@ -1,14 +1,15 @@
-//! `countersign export`: a backup of every consumer, user and token, sealed or in clear.
+//! `countersign export`: a backup of every consumer, user and token, sealed or in clear, or the YAML
+//! of `countersign apply`.
 //!
 //! The server streams the records, and each becomes a line of the file; only a page of them is in
 //! memory. The file gets its name when it is complete.
 
-mod file;
 mod line;
 mod plaintext;
 mod sealed;
+mod yaml;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,11 +19,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::file::ExportFile;
 use super::client::AdminArgs;
-use super::exit::Usage;
+use super::confirm::Confirmation;
 use super::input;
 use super::output;
+use super::private_file::PrivateFile;
 
 pub(super) use self::line::{END_KIND, EndLine, HEADER_START, HeaderLine, RecordLine};
 
@@ -38,12 +39,24 @@ pub(crate) struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// Write every secret in clear instead of a sealed backup, to leave Countersign
+    /// Format of the file
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: FileFormat,
+    /// Write every secret in clear: instead of a sealed backup, or into the YAML
     #[arg(long)]
     plaintext: bool,
-    /// Confirm --plaintext without a question
-    #[arg(long, requires = "plaintext")]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FileFormat {
+    /// JSON Lines: a sealed backup of every record, or with --plaintext rows
+    #[default]
+    Jsonl,
+    /// YAML for `countersign apply`: consumers and active tokens, without secrets
+    Yaml,
 }
 
 /// The number of exported records.
@@ -58,7 +71,7 @@ struct ExportCounts {
 
 /// The destination of the lines, and the progress.
 struct ExportWriter {
-    file: ExportFile,
+    file: PrivateFile,
     counts: ExportCounts,
     bar: ProgressBar,
 }
@@ -66,16 +79,19 @@ struct ExportWriter {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.plaintext {
-        confirm_plaintext(args.yes)?;
+        output::note(EXPOSURE);
+        args.confirmation.ask("--plaintext", "Write the file?")?;
     }
-    let client = BackupServiceClient::new(args.admin.connect().await?);
+    let channel = args.admin.connect().await?;
+    let client = BackupServiceClient::new(channel.clone());
     let stopped = stop_signal().context("cannot receive signals")?;
-    let mut writer = ExportWriter::new(ExportFile::create(&args.file, args.force)?);
+    let mut writer = ExportWriter::new(PrivateFile::create(&args.file, args.force)?);
     let export = async {
-        if args.plaintext {
-            plaintext::export(client, &mut writer).await
-        } else {
-            sealed::export(client, &mut writer).await
+        match (args.format, args.plaintext) {
+            (FileFormat::Jsonl, false) => sealed::export(client, &mut writer).await,
+            (FileFormat::Jsonl, true) => plaintext::export(client, &mut writer).await,
+            (FileFormat::Yaml, false) => yaml::export(channel, &mut writer).await,
+            (FileFormat::Yaml, true) => yaml::export_secrets(client, &mut writer).await,
         }
     };
     tokio::select! {
@@ -108,29 +124,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = hang_up.recv() => {}
         }
     })
-}
-
-/// Warns that the file will have secrets, and asks for consent on a terminal.
-fn confirm_plaintext(is_confirmed: bool) -> anyhow::Result<()> {
-    output::note(
-        "warning: --plaintext writes every secret and password hash in clear: anyone who reads the file can \
-         sign as every consumer",
-    );
-    if is_confirmed {
-        return Ok(());
-    }
-    if !io::stdin().is_terminal() {
-        return Err(Usage("--plaintext: add --yes to confirm".to_owned()).into());
-    }
-    output::note("To write the file, type yes:");
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.context("cannot read the answer")?;
-    if answer.trim() == "yes" {
-        Ok(())
-    } else {
-        Err(Usage("--plaintext was not confirmed; nothing was written".to_owned()).into())
-    }
 }
 
 // === impl Args ===
@@ -168,7 +161,7 @@ impl Args {
 // === impl ExportWriter ===
 
 impl ExportWriter {
-    fn new(file: ExportFile) -> Self {
+    fn new(file: PrivateFile) -> Self {
         let bar = ProgressBar::no_length();
         // It is drawn only on a terminal.
         bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -177,6 +170,17 @@ impl ExportWriter {
             counts: ExportCounts::default(),
             bar,
         }
+    }
+
+    /// Writes text.
+    fn text(&mut self, text: &str) -> anyhow::Result<()> {
+        self.file.line(text)
+    }
+
+    /// Writes the text of a record that is already counted.
+    fn record_text(&mut self, text: &str) -> anyhow::Result<()> {
+        self.bar.inc(1);
+        self.text(text)
     }
 
     /// Writes a line.
@@ -196,6 +200,9 @@ impl ExportWriter {
         Ok(self.counts)
     }
 }
+
+const EXPOSURE: &str = "warning: --plaintext writes every secret and password hash in clear: anyone who reads \
+                        the file can sign as every consumer";
 
 const EXIT_STATUS: &str = "\
 Exit status:

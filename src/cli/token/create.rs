@@ -35,6 +35,9 @@ pub(super) struct CreateArgs {
     /// Lifetime of the token, for example 12h or 30d [default: unlimited]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires_in: Option<Duration>,
+    /// Check every value, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 // === impl CreateArgs ===
@@ -56,7 +59,7 @@ impl CreateArgs {
             token_secret: secret_input::text(secret.as_ref())?,
             ttl: duration(self.expires_in, "--expires-in")?,
             allow_existing: false,
-            validate_only: false,
+            validate_only: self.dry_run,
         })
     }
 }

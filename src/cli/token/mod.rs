@@ -3,16 +3,19 @@
 mod create;
 mod show;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Subcommand};
 use countersign::v1;
 use countersign::v1::token_service_client::TokenServiceClient;
+use tonic::Status;
 
 use self::create::CreateArgs;
 use self::show::{COLUMNS, introspected, row, show};
 use super::client::{AdminArgs, AdminChannel, refused};
+use super::confirm::Confirmation;
 use super::output::{self, List};
 use super::paging::Paging;
 use super::secret_input;
@@ -46,7 +49,7 @@ enum Command {
     /// Revoke a token permanently
     Revoke(RevokeArgs),
     /// Revoke all tokens of a consumer or of a user
-    RevokeAll(TokenHolder),
+    RevokeAll(RevokeAllArgs),
     /// Exchange a user's name and password for a token (xAuth); its secret is shown only once
     ExchangePassword(ExchangePasswordArgs),
 }
@@ -63,6 +66,22 @@ struct RevokeArgs {
         hide_default_value = true
     )]
     consumer_key: String,
+    /// Show the token, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Debug, clap::Args)]
+struct RevokeAllArgs {
+    #[command(flatten)]
+    holder: TokenHolder,
+    /// List the tokens, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,15 +141,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List { holder, paging } => list(&admin, &holder, &paging).await?,
         Command::Introspect(token) => introspect(&admin, token).await?,
         Command::Revoke(args) => revoke(&admin, args).await?,
-        Command::RevokeAll(holder) => revoke_all(&admin, holder).await?,
+        Command::RevokeAll(args) => revoke_all(&admin, args).await?,
         Command::ExchangePassword(args) => exchange_password(&admin, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let is_dry = args.dry_run;
     let request = args.into_request()?;
     let answer = connect(admin).await?.create_token(request).await;
+    if is_dry && answer.is_ok() {
+        output::note("dry run: would create this token; nothing was changed");
+    }
     show::created(admin.output, answer.map_err(refused)?.get_ref())
 }
 
@@ -167,17 +190,43 @@ async fn introspect(admin: &AdminArgs, token: TokenArg) -> anyhow::Result<()> {
 }
 
 async fn revoke(admin: &AdminArgs, args: RevokeArgs) -> anyhow::Result<()> {
+    let must_show = args.dry_run || args.confirmation.must_ask(REVOCATION)?;
+    let mut client = connect(admin).await?;
+    let token = args.token.into_text();
+    if must_show {
+        let request = v1::GetTokenRequest {
+            token: token.clone(),
+        };
+        let found = client.get_token(request).await.map_err(refused)?;
+        let is_other = found.get_ref().consumer_key != args.consumer_key;
+        if is_other && !args.consumer_key.is_empty() {
+            return Err(refused(Status::not_found(format!("unknown token {token}"))));
+        }
+        if args.dry_run {
+            output::note("dry run: would revoke this token; nothing was changed");
+            return show(admin.output, found.get_ref());
+        }
+        let consumer = &found.get_ref().consumer_key;
+        let question = format!("Revoke the token {token} of the consumer {consumer} permanently?");
+        args.confirmation.ask(REVOCATION, &question)?;
+    }
     let request = v1::RevokeTokenRequest {
-        token: args.token.into_text(),
+        token,
         consumer_key: args.consumer_key,
     };
-    let answer = connect(admin).await?.revoke_token(request).await;
+    let answer = client.revoke_token(request).await;
     show(admin.output, answer.map_err(refused)?.get_ref())
 }
 
-async fn revoke_all(admin: &AdminArgs, holder: TokenHolder) -> anyhow::Result<()> {
+async fn revoke_all(admin: &AdminArgs, args: RevokeAllArgs) -> anyhow::Result<()> {
+    if args.dry_run {
+        output::note("dry run: would revoke the active ones of these tokens; nothing was changed");
+        return list(admin, &args.holder, &Paging::all()).await;
+    }
+    let question = format!("Revoke every token of the {} permanently?", args.holder);
+    args.confirmation.ask(REVOCATION, &question)?;
     let request = v1::RevokeTokensRequest {
-        holder: holder.of_revocation(),
+        holder: args.holder.of_revocation(),
     };
     let answer = connect(admin).await?.revoke_tokens(request).await;
     answer.map_err(refused)?;
@@ -233,6 +282,18 @@ impl TokenHolder {
         consumer.or_else(|| self.user_id.map(Holder::UserId))
     }
 }
+
+impl fmt::Display for TokenHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.consumer_key, &self.user_id) {
+            (Some(key), _) => write!(f, "consumer {key}"),
+            (None, user) => write!(f, "user {}", user.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// The change that `revoke` and `revoke-all` confirm.
+const REVOCATION: &str = "a revocation";
 
 #[cfg(test)]
 mod tests {

@@ -136,8 +136,8 @@ impl Route {
             "host" => self.host = Some(string(value, host)?),
             "path_prefix" => self.path_prefix = Some(string(value, path_prefix)?),
             "methods" => self.methods = methods(value)?,
-            // Only an integer of [check] is written as one; here it may be either.
-            "max_form_bytes" => self.set.set(key, &written(value))?,
+            // [check] has them without quotes, and `context_extensions` in quotes; here both work.
+            "max_form_bytes" | "hide_credentials" => self.set.set(key, &written(value))?,
             _ => string(value, |text| self.set.set(key, text))?,
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::origin::Origin;
-use crate::config::value::{ValueProblem, integer, one_of, word};
+use crate::config::value::{ValueProblem, boolean, integer, one_of, word};
 use crate::model::Scopes;
 use crate::oauth::BodyHashRule;
 
@@ -24,6 +24,8 @@ pub struct RoutePolicy {
     pub untyped_body: Option<UntypedBody>,
     /// `max_form_bytes`.
     pub max_form_bytes: Option<usize>,
+    /// `hide_credentials`: removes the `Authorization` header that carried the verified parameters.
+    pub hide_credentials: Option<bool>,
     /// `mode`.
     pub mode: Option<Mode>,
 }
@@ -69,7 +71,7 @@ pub enum Mode {
 impl RoutePolicy {
     /// The keys of [`Self::set`]: they are in `[check]` and `[[route]]`, and after `countersign.`
     /// in Envoy's `context_extensions`.
-    pub const KEYS: [&str; 8] = [
+    pub const KEYS: [&str; 9] = [
         "require",
         "scopes",
         "realm",
@@ -77,6 +79,7 @@ impl RoutePolicy {
         "body_hash",
         "untyped_body",
         "max_form_bytes",
+        "hide_credentials",
         "mode",
     ];
 
@@ -93,6 +96,7 @@ impl RoutePolicy {
             "body_hash" => self.body_hash = Some(body_hash(value)?),
             "untyped_body" => self.untyped_body = Some(word(value)?),
             "max_form_bytes" => self.max_form_bytes = Some(integer(value, &FORM_BYTES)?),
+            "hide_credentials" => self.hide_credentials = Some(boolean(value)?),
             "mode" => self.mode = Some(word(value)?),
             _ => return Err(ValueProblem::UnknownKey { known: &Self::KEYS }),
         }
@@ -148,6 +152,7 @@ mod tests {
             "require",
             "allow",
             "4096",
+            "false",
             "shadow",
         ];
         for (key, value) in RoutePolicy::KEYS.into_iter().zip(values) {
@@ -160,6 +165,7 @@ mod tests {
         assert_eq!(policy.body_hash, Some(BodyHashRule::Require));
         assert_eq!(policy.untyped_body, Some(UntypedBody::Allow));
         assert_eq!(policy.max_form_bytes, Some(4096));
+        assert_eq!(policy.hide_credentials, Some(false));
         assert_eq!(policy.mode, Some(Mode::Shadow));
     }
 
@@ -168,7 +174,7 @@ mod tests {
         let mut policy = RoutePolicy::default();
         let mut problem = |key, value| policy.set(key, value).unwrap_err().to_string();
         let known = "is unknown; the keys are require, scopes, realm, origin, body_hash, \
-                     untyped_body, max_form_bytes, mode";
+                     untyped_body, max_form_bytes, hide_credentials, mode";
         assert_eq!(problem("requires", "user"), known);
         assert_eq!(
             problem("require", "root"),
@@ -187,6 +193,7 @@ mod tests {
             ("realm", "a\r\nb"),
             ("origin", ""),
             ("body_hash", "Off"),
+            ("hide_credentials", "no"),
         ] {
             problem(key, value);
         }

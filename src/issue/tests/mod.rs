@@ -1,5 +1,6 @@
 //! The rules of issuing, each on a store in memory with a clock that stands still.
 
+mod apply;
 mod audit;
 mod consumers;
 mod exchange;

@@ -28,18 +28,13 @@ pub(super) fn changes<'e>(
     }
     match BodyType::of(request.content_type) {
         Ok(BodyType::Form) => compressed_form(body, sent).into_iter().collect(),
-        Ok(other) => included(request, body, other),
+        Ok(_) => included(request, body),
         Err(_) => Vec::new(),
     }
 }
 
 /// Returns the changes that sign a body that is not a form.
-fn included<'e>(
-    request: &Request<'e>,
-    body: &[u8],
-    body_type: BodyType,
-) -> Vec<BaseStringChange<'e>> {
-    let is_absent = body_type == BodyType::Absent;
+fn included<'e>(request: &Request<'e>, body: &[u8]) -> Vec<BaseStringChange<'e>> {
     let plain = [as_form(body), Some(as_name(body)), as_characters(body)];
     let plain = plain.into_iter().flatten().map(|pairs| (pairs, None));
     let fields = json_readings(body)
@@ -52,9 +47,7 @@ fn included<'e>(
         .chain(fields)
         .chain(parts)
         .filter(|(pairs, _)| !pairs.is_empty())
-        .map(|(pairs, remedy)| {
-            signed_too(pairs).with_remedy(if is_absent { Some(ABSENT) } else { remedy })
-        })
+        .map(|(pairs, remedy)| signed_too(pairs).with_remedy(remedy))
         .collect()
 }
 
@@ -132,10 +125,6 @@ const MAX_PARAMETERS: usize = 200;
 
 /// The longest body of which each character is a parameter.
 const MAX_CHARACTERS: usize = 512;
-
-const ABSENT: &str = "the client signs the body as parameters, but no Content-Type arrived: make it send \
-     `application/x-www-form-urlencoded`; if it does, pass the header on (`allowed_headers` of \
-     Envoy's ext_authz filter, `headersToExtAuth` of Envoy Gateway)";
 
 const JSON: &str = "the client signs the fields of a JSON body as parameters: make it sign without the body, with \
      an `oauth_body_hash` to protect it, or send a form instead";

@@ -228,7 +228,21 @@ impl EncodingTrial {
             }
         });
         let change = change.with_own_remedy(remedy);
-        if is_rare { change.among_many() } else { change }
+        match (is_rare, self.is_usual()) {
+            (true, _) => change.among_many(),
+            (false, true) => change.likely(),
+            (false, false) => change,
+        }
+    }
+
+    /// Returns whether names and values alone are encoded differently, in a frequent way.
+    fn is_usual(&self) -> bool {
+        let is_usual = |one: &Encoding| {
+            let left = left_plain(one);
+            one.space_as_plus
+                || (!left.is_empty() && left.without(ByteSet::of(b"!*'()/")).is_empty())
+        };
+        self.texts().any(is_usual) && self.uri == Encoding::RFC && self.joined == Encoding::RFC
     }
 
     /// Returns the cause that the bytes of this request show.

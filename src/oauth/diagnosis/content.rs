@@ -29,6 +29,7 @@ fn query_left_out<'e>() -> BaseStringChange<'e> {
         BaseStringPart::Query,
         |variant| variant.with_query = false,
     )
+    .likely()
 }
 
 fn form_left_out<'e>() -> BaseStringChange<'e> {
@@ -37,6 +38,7 @@ fn form_left_out<'e>() -> BaseStringChange<'e> {
         BaseStringPart::Form,
         |variant| variant.with_form = false,
     )
+    .likely()
 }
 
 /// Returns the changes that sign the query in the URI: instead of its parameters, and in addition

@@ -11,9 +11,17 @@ use super::sent::{Bytes, SentParameters};
 
 /// Returns every change of the number of decodings and encodings.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let forms = FORMS.iter().map(FormChange::change);
+    let usual = USUAL_FORMS.iter().map(|form| form.change().likely());
+    let forms = usual.chain(FORMS.iter().map(FormChange::change));
     let unencoded = UNENCODED.iter().filter_map(|scope| scope.unencoded(sent));
-    let as_sent = AS_SENT.iter().map(|scope| scope.as_sent(sent));
+    let as_sent = AS_SENT.iter().map(|scope| {
+        let change = scope.as_sent(sent);
+        if scope.names && scope.values {
+            change.likely()
+        } else {
+            change
+        }
+    });
     forms.chain(as_sent).chain(unencoded).collect()
 }
 
@@ -187,7 +195,8 @@ const fn form(cause: MismatchCause, scope: Scope, change: fn(&mut TextForm)) -> 
     }
 }
 
-const FORMS: [FormChange; 17] = [
+/// Frequent changes of forms.
+const USUAL_FORMS: [FormChange; 4] = [
     form(
         MismatchCause::BracketsOnce,
         Scope::names(EVERYWHERE),
@@ -206,6 +215,9 @@ const FORMS: [FormChange; 17] = [
         plus_literal,
     ),
     form(MismatchCause::EncodedTwice, Scope::names(&[QUERY]), twice),
+];
+
+const FORMS: [FormChange; 13] = [
     form(
         MismatchCause::EncodedTwice,
         Scope::names(OUTSIDE_HEADER),

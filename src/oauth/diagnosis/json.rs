@@ -105,7 +105,7 @@ impl JsonStyle {
             Value::Bool(true) => yes.map(str::to_owned),
             Value::Bool(false) => no.map(str::to_owned),
             Value::Null => null.map(str::to_owned),
-            other => Some(other.to_string()),
+            Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
         }
     }
 }
@@ -134,7 +134,7 @@ fn javascript_text(value: &Value) -> String {
         Value::Object(_) => "[object Object]".to_owned(),
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 

@@ -52,17 +52,10 @@ fn repeated<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
             ),
         )
     };
-    let mut changes = vec![
-        collapsed,
-        others(
-            "first",
-            repetitions.all_but(|occurrences| occurrences.first()),
-        ),
-        others(
-            "last",
-            repetitions.all_but(|occurrences| occurrences.last()),
-        ),
-    ];
+    let first = repetitions.all_but(|occurrences| occurrences.first());
+    let last = repetitions.all_but(|occurrences| occurrences.last());
+    let usual = [collapsed, others("first", first), others("last", last)];
+    let mut changes: Vec<_> = usual.into_iter().map(BaseStringChange::likely).collect();
     changes.extend(one_name_repeated(sent, &repetitions));
     changes
 }
@@ -288,10 +281,11 @@ fn empty_segments<'e>(request: &Request<'e>) -> Vec<BaseStringChange<'e>> {
         empty_count(form)
     };
     let all = in_query + in_form;
+    // One more: a client may lose the `?` or `&` before it sends.
     let counts = BTreeSet::from([1, in_query, in_form, all]);
     let counts = counts
         .into_iter()
-        .filter(|&count| (1..=all.min(MAX_RUN)).contains(&count));
+        .filter(|count| (1..MAX_RUN).contains(count));
     counts
         .map(|count| {
             let empty = ParameterPair::encode(b"", b"");
@@ -429,5 +423,5 @@ const MAX_PAIRED: usize = 10;
 /// The longest body that is searched for empty segments.
 const MAX_BODY_LEN: usize = 64 * 1024;
 
-const EMPTY_SEGMENT: &str = "the client signs an empty parameter, since its query or form is empty, ends with `&` or has \
-     `&&`: make it leave out empty parameters, or send none";
+const EMPTY_SEGMENT: &str = "the client signs an empty parameter, as it makes one of an empty query, of `&&` or of an `&` at \
+     the end: make it leave out empty parameters";

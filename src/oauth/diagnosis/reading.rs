@@ -52,7 +52,7 @@ fn texts(sent: &[u8]) -> Vec<SignatureReading> {
         (once, "percent-encoded twice"),
         (twice, "percent-encoded three times"),
         (unquoted, "with quotes or white space around it"),
-        (spaced.collect(), "with `+` for a space"),
+        (spaced.collect(), SPACED),
     ];
     let from_base64 = STANDARD.decode(sent).ok();
     texts.extend(from_base64.map(|text| (text, "in base64 once more")));
@@ -60,7 +60,8 @@ fn texts(sent: &[u8]) -> Vec<SignatureReading> {
     texts
         .into_iter()
         .map(|(text, encoding)| SignatureReading {
-            bytes: lenient(&text),
+            // Base64 has no space.
+            bytes: (encoding != SPACED).then(|| lenient(&text)).flatten(),
             text: Some(text),
             encoding: Some(encoding),
         })
@@ -73,7 +74,8 @@ fn bytes(sent: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
     let again = again.as_deref().unwrap_or_default();
     let text = trimmed(sent);
     [
-        (lenient(&text), encoding_of(sent)),
+        (lenient(sent), encoding_of(sent)),
+        (lenient(&text), "with quotes or white space around it"),
         (hexadecimal(&text), "in hexadecimal digits"),
         (separated_hexadecimal(&text), "in hexadecimal digits"),
         (hexadecimal(again), "in base64 of hexadecimal digits"),
@@ -164,6 +166,8 @@ fn hexadecimal_byte(pair: &[u8; 2]) -> Option<u8> {
     }
     u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
 }
+
+const SPACED: &str = "with `+` for a space";
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

@@ -63,8 +63,19 @@ impl KeyTexts<'_> {
         keys.extend(self.converted());
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
-        keys.sort_by_key(|wrong| wrong.cause);
+        keys.sort_by_key(|wrong| (self.is_unlikely(wrong.cause), wrong.cause));
         distinct(keys)
+    }
+
+    /// Returns whether a cause is less likely than another one with the same key: a secret full of
+    /// escapes was encoded when it was registered.
+    fn is_unlikely(self, cause: MismatchCause) -> bool {
+        let is_escaped = |secret: &[u8]| {
+            let decoded = Zeroizing::new(decode(&Cow::Borrowed(secret)).into_owned());
+            **decoded != *secret && *encoded_secret(&decoded) == secret
+        };
+        cause == MismatchCause::SecretsNotEncoded
+            && (is_escaped(self.consumer_secret) || is_escaped(self.token_secret))
     }
 
     /// Joins the right secrets in the ways in which clients get it wrong.

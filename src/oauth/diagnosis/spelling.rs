@@ -21,17 +21,15 @@ pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>
 
 /// Returns the changes of clients that write arrays and objects in another way.
 fn arrays<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let mut changes: Vec<_> = RENAMES
+    let change = |list, remedy| instead(MismatchCause::ArraySyntax, list).with_remedy(Some(remedy));
+    let renames = RENAMES
         .iter()
-        .filter_map(|(rename, remedy)| Some((renamed(sent, *rename)?, *remedy)))
-        .collect();
-    changes.extend(joined_arrays(sent));
-    changes.extend(split_arrays(sent).map(|list| (list, SPLIT)));
-    changes.extend(as_words(sent));
-    let changes = changes.into_iter();
+        .filter_map(|(rename, remedy)| Some(change(renamed(sent, *rename)?, *remedy).likely()));
+    let mut changes: Vec<_> = renames.collect();
+    let others = joined_arrays(sent).into_iter().chain(as_words(sent));
+    changes.extend(others.map(|(list, remedy)| change(list, remedy)));
+    changes.extend(split_arrays(sent).map(|list| change(list, SPLIT)));
     changes
-        .map(|(list, remedy)| instead(MismatchCause::ArraySyntax, list).with_remedy(Some(remedy)))
-        .collect()
 }
 
 /// Returns the changes of clients that write names in another way.
@@ -196,7 +194,7 @@ fn listed<'e>(
 
 /// Returns the lists with one parameter for each array: its values joined.
 fn joined_arrays<'e>(sent: &SentParameters<'e>) -> Vec<(Vec<SignedParameter<'e>>, &'static str)> {
-    let names: [fn(&[u8]) -> &[u8]; 2] = [without_index, |name| name];
+    let names: [NamePart; 2] = [without_index, |name| name];
     let ways = names.into_iter().flat_map(|name| {
         let separators = SEPARATORS.into_iter();
         separators.map(move |separator| joined_array(sent, name, separator))
@@ -206,7 +204,7 @@ fn joined_arrays<'e>(sent: &SentParameters<'e>) -> Vec<(Vec<SignedParameter<'e>>
 
 fn joined_array<'e>(
     sent: &SentParameters<'e>,
-    name_of: fn(&[u8]) -> &[u8],
+    name_of: NamePart,
     separator: &[u8],
 ) -> Option<Vec<SignedParameter<'e>>> {
     let mut values = std::collections::HashMap::<&[u8], Vec<&[u8]>>::new();
@@ -254,7 +252,7 @@ fn split_arrays<'e>(sent: &SentParameters<'e>) -> impl Iterator<Item = Vec<Signe
 
 /// Returns the lists with a word for each array or object: what a language makes of one.
 fn as_words<'e>(sent: &SentParameters<'e>) -> Vec<(Vec<SignedParameter<'e>>, &'static str)> {
-    let words: [(&[u8], fn(&[u8]) -> Option<&[u8]>); 4] = [
+    let words: [ArrayWord; 4] = [
         (b"Array", before_brackets),
         (b"", before_brackets),
         (b"[object Object]", before_brackets),
@@ -276,6 +274,12 @@ fn as_words<'e>(sent: &SentParameters<'e>) -> Vec<(Vec<SignedParameter<'e>>, &'s
     });
     lists.map(|list| (list, WORDS)).collect()
 }
+
+/// A part of a name.
+type NamePart = fn(&[u8]) -> &[u8];
+
+/// A word for an array or object, and the name that it is signed under.
+type ArrayWord = (&'static [u8], fn(&[u8]) -> Option<&[u8]>);
 
 /// Returns the name without `[]` or `[0]` at its end.
 fn without_index(name: &[u8]) -> &[u8] {
@@ -308,6 +312,12 @@ fn indexed(name: &[u8], occurrence: Occurrence) -> Option<Vec<u8>> {
     }
     let index = format!("[{}]", occurrence.before);
     Some([base.unwrap_or(name), index.as_bytes()].concat())
+}
+
+/// Returns the name with an index behind it, whatever it ends with, if it is repeated.
+fn indexed_again(name: &[u8], occurrence: Occurrence) -> Option<Vec<u8>> {
+    let index = format!("[{}]", occurrence.before);
+    (occurrence.all > 1).then(|| [name, index.as_bytes()].concat())
 }
 
 fn with_brackets(name: &[u8], occurrence: Occurrence) -> Option<Vec<u8>> {
@@ -371,12 +381,13 @@ fn of_segment<'e>(one: &SentParameter<'e>, segment: &[u8]) -> SignedParameter<'e
     }
 }
 
-const RENAMES: [(Rename, &str); 5] = [
+const RENAMES: [(Rename, &str); 6] = [
     (
         |name, _| Some(without_index(name).to_vec()),
         BRACKETS_TAKEN_OFF,
     ),
     (indexed, INDEXED),
+    (indexed_again, INDEXED),
     (with_brackets, BRACKETS_ADDED),
     (dotted, NESTED),
     (bracketed, NESTED),

@@ -14,7 +14,7 @@ use crate::oauth::diagnosis::{
 };
 use crate::oauth::hash::HashFunction;
 use crate::oauth::rsa_public::decode_pem;
-use crate::oauth::{CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, SignatureMethod, body_hash};
 
 pub(super) const CONSUMER: &str = "kd94hf93k423kf44";
 pub(super) const TOKEN: &str = "pfkkdhi9sl3r4s00";
@@ -239,6 +239,11 @@ impl Case {
         self
     }
 
+    pub(super) fn raw_body(mut self, body: Vec<u8>) -> Self {
+        self.request.body = Some(body);
+        self
+    }
+
     pub(super) const fn label(mut self, label: SignatureMethod) -> Self {
         self.label = label;
         self
@@ -310,7 +315,7 @@ impl Case {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let target = text(target);
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let body = text(body.as_deref().unwrap_or_default());
+        let body = String::from_utf8_lossy(body.as_deref().unwrap_or_default());
         let is_form = content_type
             .first()
             .is_some_and(|value| *value == FORM.as_bytes());
@@ -357,6 +362,25 @@ impl Case {
                 |bytes| STANDARD.encode(bytes)
             },
             text: None,
+        }
+    }
+
+    /// Returns the request as a client sends it that corrects what it sends.
+    pub(super) fn obedient(&self) -> Self {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        Self {
+            what: self.what.clone(),
+            causes: self.causes.clone(),
+            request: self.request.clone(),
+            headers: Vec::new(),
+            realm: self.realm.clone(),
+            label: self.label,
+            consumer_secret: self.consumer_secret.clone(),
+            token_secret: self.token_secret.clone(),
+            received: None,
+            body_hash: self.body_hash.as_ref().map(|_| body_hash(self.label, body)),
+            version: "1.0".to_owned(),
+            deviates: Box::new(|_| {}),
         }
     }
 

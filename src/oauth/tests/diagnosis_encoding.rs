@@ -131,9 +131,9 @@ fn cesu(text: &[u8]) -> String {
     rfc(&bytes.collect::<Vec<_>>())
 }
 
-fn cases() -> Vec<Case> {
+const CASES: &[Case] = {
     use MismatchCause as C;
-    vec![
+    &[
         (
             "q=a*b",
             "q=a*b",
@@ -542,18 +542,18 @@ fn cases() -> Vec<Case> {
             "sort",
         ),
     ]
-}
+};
 
 #[test]
 fn each_way_to_encode_and_sort_is_named() {
     let mut wrong = Vec::new();
-    for (query, meant, client, cause, words) in cases() {
+    for (query, meant, client, cause, words) in CASES {
         let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
         let wire = client.send(&sent, &pairs(meant));
         let found = diagnosis(&wire, true);
         let has_word = |remedy: &str| words.split('|').any(|word| remedy.contains(word));
         match &found {
-            Some(found) if found.causes == [cause] && has_word(&found.remedy) => {}
+            Some(found) if found.causes == [*cause] && has_word(&found.remedy) => {}
             other => wrong.push(format!(
                 "{query} ({cause}): {:?}",
                 other.as_ref().map(|found| (found.cause(), &found.remedy))
@@ -566,15 +566,15 @@ fn each_way_to_encode_and_sort_is_named() {
 #[test]
 fn an_encoding_and_another_scheme_are_named_together() {
     let mut wrong = Vec::new();
-    for (query, meant, client, cause, _) in cases() {
+    for (query, meant, client, cause, _) in CASES {
         let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
         let client = DeviatingClient {
             scheme: "http",
-            ..client
+            ..*client
         };
         let found = diagnosis(&client.send(&sent, &pairs(meant)), true);
         let causes = found.map(|found| found.causes);
-        if causes != Some(vec![MismatchCause::Scheme, cause]) {
+        if causes != Some(vec![MismatchCause::Scheme, *cause]) {
             wrong.push(format!("{query}: {causes:?}"));
         }
     }
@@ -592,65 +592,7 @@ fn a_flag_that_is_signed_without_its_equals_sign_is_explained() {
 
 #[test]
 fn bodies_that_are_no_forms_are_explained() {
-    let multipart = "--X\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nSummer\r\n--X\r\n\
-                     Content-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\nJPEG\r\n--X--\r\n";
-    let json = r#"{"title": "summer", "tags": ["a", "b"], "is": true}"#;
-    for (content_type, body, signed, word) in [
-        (
-            Some("multipart/form-data; boundary=X"),
-            multipart,
-            "title=Summer",
-            "multipart",
-        ),
-        (
-            Some("multipart/form-data; boundary=X"),
-            multipart,
-            "title=Summer&photo=JPEG",
-            "multipart",
-        ),
-        (
-            Some("application/json"),
-            json,
-            "title=summer&tags=a&tags=b&is=true",
-            "JSON",
-        ),
-        (
-            Some("application/json"),
-            json,
-            "title=summer&tags[0]=a&tags[1]=b&is=1",
-            "JSON",
-        ),
-        (
-            Some("application/json"),
-            json,
-            "title=summer&tags=a,b&is=true",
-            "JSON",
-        ),
-        (
-            Some("application/json"),
-            r#"{"a":1}"#,
-            "0={&1=\"&2=a&3=\"&4=:&5=1&6=}",
-            "body",
-        ),
-        (
-            Some("text/plain"),
-            "title=summer&size=1",
-            "title=summer&size=1",
-            "Content-Type",
-        ),
-        (
-            None,
-            "title=summer&size=1",
-            "title=summer&size=1",
-            "no Content-Type arrived",
-        ),
-        (
-            None,
-            "title=summer&size=1",
-            "title=summer&size=1",
-            "`headersToExtAuth`",
-        ),
-    ] {
+    for &(content_type, body, signed, word) in BODIES {
         let mut sent = WireRequest::get("/photos").in_header();
         sent.method = b"POST".into();
         sent.body = Some(body.into());
@@ -661,6 +603,77 @@ fn bodies_that_are_no_forms_are_explained() {
         assert!(found.remedy.contains(word), "{}", found.remedy);
     }
 }
+
+/// A Content-Type, a body, the parameters that its client signs, and a word that the remedy has.
+type BodyCase = (
+    Option<&'static str>,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+const BODIES: &[BodyCase] = &[
+    (
+        Some("multipart/form-data; boundary=X"),
+        MULTIPART,
+        "title=Summer",
+        "multipart",
+    ),
+    (
+        Some("multipart/form-data; boundary=X"),
+        MULTIPART,
+        "title=Summer&photo=JPEG",
+        "multipart",
+    ),
+    (
+        Some("application/json"),
+        JSON,
+        "title=summer&tags=a&tags=b&is=true",
+        "JSON",
+    ),
+    (
+        Some("application/json"),
+        JSON,
+        "title=summer&tags[0]=a&tags[1]=b&is=1",
+        "JSON",
+    ),
+    (
+        Some("application/json"),
+        JSON,
+        "title=summer&tags=a,b&is=true",
+        "JSON",
+    ),
+    (
+        Some("application/json"),
+        r#"{"a":1}"#,
+        "0={&1=\"&2=a&3=\"&4=:&5=1&6=}",
+        "body",
+    ),
+    (
+        Some("text/plain"),
+        "title=summer&size=1",
+        "title=summer&size=1",
+        "Content-Type",
+    ),
+    (
+        None,
+        "title=summer&size=1",
+        "title=summer&size=1",
+        "no Content-Type arrived",
+    ),
+    (
+        None,
+        "title=summer&size=1",
+        "title=summer&size=1",
+        "`headersToExtAuth`",
+    ),
+];
+
+const MULTIPART: &str = "--X\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nSummer\r\n--X\r\n\
+                         Content-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\nJPEG\r\n\
+                         --X--\r\n";
+
+const JSON: &str = r#"{"title": "summer", "tags": ["a", "b"], "is": true}"#;
 
 #[test]
 fn a_form_that_is_sent_compressed_is_explained() {

@@ -175,7 +175,7 @@ fn origins() -> Vec<Case> {
             "https://xn--mnchen-3ya.example:8443/photos",
             "münchen.example:8443",
         ),
-        host(Host, "a user name", PHOTOS, "user:password@api.example.com"),
+        host(Host, "a user name", PHOTOS, "user:pw@api.example.com"),
         host(
             Host,
             "a user name, with a port",
@@ -543,6 +543,27 @@ fn pairs() -> Vec<Case> {
             "http://api.example.com/photos/",
             "https://api.example.com/photos",
         ),
+        http(
+            PathEscapes,
+            "http://api.example.com/v1/accounts/1234567/photo-albums/summer/~jane/profile:x\
+             ?size=original&page=2&per_page=50&sort=asc&lang=en&fields=id,name",
+            "https://api.example.com/v1/accounts/1234567/photo-albums/summer/~jane/profile%3Ax",
+        )
+        .header("X-Forwarded-Host", "api.example.com")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Forwarded-Port", "443")
+        .header("Referer", "https://www.example.com/app"),
+        Case::new(
+            &[Host, PathEscapes],
+            "a proxy that also decodes",
+            "https://inner.svc/v1/accounts/1234567/photo-albums/~jane?size=original&page=2",
+            |client| {
+                client.authority = "api.example.com".to_owned();
+                client.path = client.path.replace('~', "%7E");
+            },
+        )
+        .header("X-Forwarded-Host", "api.example.com")
+        .header("X-Forwarded-Proto", "https"),
         Case::new(
             &[Host, PathPrefixStripped],
             "one proxy names both",

@@ -73,11 +73,27 @@ fn follow(case: &Case) -> Result<(), String> {
             return fail("the profile does not help");
         }
     }
-    if by_client && origin.is_none() && !case.verifies(&case.signed_by(&case.client()), None) {
+    let obedient = case.obedient();
+    let obeyed = if remedy.contains("without Content-Encoding") {
+        WireRequest {
+            body: Some(PLAIN_FORM.into()),
+            ..case.signed_by(&client)
+        }
+    } else {
+        obedient.signed_by(&obedient.client())
+    };
+    if by_client && origin.is_none() && !case.verifies(&obeyed, None) {
         return fail("a client that signs the request as it arrives is refused");
     }
     if on_the_way && case.causes.len() == 1 && !case.verifies(&unchanged(case, &client), None) {
         return fail("the request as the client signed it is refused");
+    }
+    if remedy.contains("`Content-Type: application/json`") {
+        let mut typed = case.signed_by(&client);
+        typed.content_type = vec![b"application/json".into()];
+        if !case.verifies(&typed, None) {
+            return fail("the Content-Type does not help");
+        }
     }
     Ok(())
 }
@@ -131,7 +147,9 @@ fn quoted<'t>(text: &'t str, before: &'t str, after: &'t str) -> impl Iterator<I
 }
 
 /// The words with which a remedy tells the client to sign the request as it arrives.
-const CLIENT_ACTS: [&str; 9] = [
+const CLIENT_ACTS: [&str; 11] = [
+    "remove it from the client",
+    "set both to the same method",
     "make it ",
     "make the client ",
     "configure both secrets",
@@ -148,7 +166,7 @@ const PROXY_ACTS: [&str; 7] = [
     "call Countersign before",
     "`normalize_path: false`",
     "`merge_slashes: false`",
-    "stop proxies",
+    "stop proxies from adding or removing the last slash",
     "proxy_cache_convert_head",
     "look for a proxy that changes the method",
     "let the proxy pass that header on",
@@ -158,7 +176,7 @@ const PROXY_ACTS: [&str; 7] = [
 fn contents() -> Vec<Case> {
     use MismatchCause::{
         ArraySyntax, BodyIncluded, BracketsOnce, CharactersNotEncoded, Charset, DecodedTwice,
-        EmptyToken, EmptyValue, EncodedOnce, EncodedTwice, FormLeftOut, LineBreaks,
+        EmptyToken, EmptyValue, EncodedOnce, EncodedTwice, FormCompressed, FormLeftOut, LineBreaks,
         LowerCaseEscapes, NamesChanged, NamesNotEncoded, ParameterLeftOut, ParameterNotSent,
         PlusLiteral, QueryInUri, QueryLeftOut, RealmIncluded, RepeatedName, SemicolonSeparator,
         SentTwice, SignedTwice, Sorting, SpaceAsPlus, UnreservedEncoded, ValueLeftOut, Version,
@@ -291,6 +309,13 @@ fn contents() -> Vec<Case> {
             client.signs("oauth_token", "")
         })
         .secrets("secret", None),
+        post(FormCompressed, FORM, "", |client| {
+            client.parameters = vec![
+                ("title".to_owned(), "summer".to_owned()),
+                ("size".to_owned(), "1".to_owned()),
+            ];
+        })
+        .raw_body(compressed(PLAIN_FORM)),
         post(FormLeftOut, FORM, "title=summer&size=1", |client| {
             client.parameters.clear()
         }),
@@ -309,6 +334,14 @@ fn contents() -> Vec<Case> {
             ];
         }),
     ]
+}
+
+/// A form before it is compressed.
+const PLAIN_FORM: &str = "title=summer&size=1";
+
+fn compressed(form: &str) -> Vec<u8> {
+    let deflated = miniz_oxide::deflate::compress_to_vec(form.as_bytes(), 6);
+    [&b"\x1f\x8b\x08\x00\0\0\0\0\0\x03"[..], &deflated].concat()
 }
 
 /// Makes a base string of names and values in another encoding.

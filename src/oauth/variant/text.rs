@@ -62,9 +62,10 @@ impl TextForm {
         };
         let normal = normalize(raw, syntax).ok()?;
         let text = match self.reading {
-            Reading::Twice(again) => self.of_text(&decoded_again(&normal, again)),
-            _ if self.is_normal() => normal,
-            _ => self.of_text(&decode(&normal)),
+            Reading::Twice(again) => self.of_text(&decoded_again(normal, again)),
+            Reading::Rfc | Reading::PlusLiteral | Reading::AsSent | Reading::Undecoded => {
+                self.of_normal(normal)
+            }
         };
         Some(if self.is_encoded_twice {
             Cow::Owned(encoded(&text).into_bytes())
@@ -73,9 +74,13 @@ impl TextForm {
         })
     }
 
-    /// Returns whether the form of the text is the normal one.
-    fn is_normal(&self) -> bool {
-        self.change == TextChange::Unchanged && self.encoding == Encoding::RFC
+    /// Returns this form of a text in normal form.
+    fn of_normal<'t>(&self, normal: Cow<'t, [u8]>) -> Cow<'t, [u8]> {
+        if self.change == TextChange::Unchanged && self.encoding == Encoding::RFC {
+            normal
+        } else {
+            self.of_text(&decode(&normal))
+        }
     }
 
     fn of_text<'t>(&self, text: &Cow<'t, [u8]>) -> Cow<'t, [u8]> {
@@ -84,8 +89,8 @@ impl TextForm {
 }
 
 /// Decodes a normal form, and once more what it holds.
-fn decoded_again(normal: &Cow<'_, [u8]>, again: EscapeSyntax) -> Cow<'static, [u8]> {
-    let mut text = decode(normal).into_owned();
+fn decoded_again(normal: Cow<'_, [u8]>, again: EscapeSyntax) -> Cow<'static, [u8]> {
+    let mut text = decode(&normal).into_owned();
     if again == EscapeSyntax::Form {
         text.iter_mut()
             .filter(|byte| **byte == b'+')

@@ -2,13 +2,17 @@
 
 use tonic::{Request, Response, Status};
 
-use super::convert::{consumer_draft, consumer_message, duration, given, secret, shown};
+use super::convert::{
+    consumer_draft, consumer_message, duration, given, secret, shown, wanted_consumer,
+};
 use super::fields::Fields;
 use super::mask::ConsumerUpdate;
 use super::page::{Page, PageRequest};
 use super::{errors, gate};
-use crate::issue::{ConsumerDraft, CreateOutcome, IssueError, Issuer};
-use crate::model::{Consumer, ConsumerKey};
+use crate::issue::{
+    ApplyOutcome, ConsumerDraft, CreateOutcome, IssueError, Issuer, WantedConsumer,
+};
+use crate::model::{Consumer, ConsumerId, ConsumerKey};
 use crate::v1;
 use crate::v1::consumer_service_server::ConsumerService;
 
@@ -38,8 +42,45 @@ impl ConsumerService for ConsumerApi {
         &self,
         request: Request<v1::GetConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
+        use v1::get_consumer_request::Name;
+        let mut fields = Fields::default();
+        match request.into_inner().name {
+            Some(Name::ConsumerKey(key)) => {
+                let key = fields.take("consumer_key", ConsumerKey::new(key));
+                response(self.issuer.consumer(&fields.all(key)?).await)
+            }
+            Some(Name::ConsumerId(id)) => {
+                let id = fields.take("consumer_id", ConsumerId::new(id));
+                response(self.issuer.consumer_by_id(&fields.all(id)?).await)
+            }
+            None => {
+                fields.wrong("name", "is required: consumer_key or consumer_id");
+                fields.all(None)
+            }
+        }
+    }
+
+    async fn apply_consumer(
+        &self,
+        request: Request<v1::ApplyConsumerRequest>,
+    ) -> Result<Response<v1::ApplyConsumerResponse>, Status> {
+        let actor = gate::actor(request.extensions())?;
+        let wanted =
+            wanted_consumer(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
+        let outcome = self.issuer.apply_consumer(&wanted, &actor).await;
+        let outcome = outcome.map_err(|error| {
+            errors::of_draft(error, "consumer", &["consumer_secret", "secret_overlap"])
+        })?;
+        Ok(Response::new(apply_response(&outcome, &wanted)))
+    }
+
+    async fn expire_previous_consumer_secret(
+        &self,
+        request: Request<v1::ExpirePreviousConsumerSecretRequest>,
+    ) -> Result<Response<v1::Consumer>, Status> {
+        let actor = gate::actor(request.extensions())?;
         let key = key(&request.get_ref().consumer_key)?;
-        response(self.issuer.consumer(&key).await)
+        response(self.issuer.expire_previous_secret(&key, &actor).await)
     }
 
     async fn list_consumers(
@@ -243,6 +284,28 @@ fn create_response(
         consumer: Some(consumer),
         consumer_secret,
         existed: *existed,
+    }
+}
+
+/// Returns the response to ApplyConsumer. A response that only validates has no generated values.
+fn apply_response(outcome: &ApplyOutcome, wanted: &WantedConsumer) -> v1::ApplyConsumerResponse {
+    let mut consumer = consumer_message(&outcome.consumer);
+    let is_imaginary = wanted.validate_only && outcome.previous.is_none();
+    if is_imaginary {
+        consumer.consumer_id.clear();
+        consumer.etag.clear();
+    }
+    let is_generated =
+        outcome.previous.is_none() && wanted.consumer_secret.is_none() && !is_imaginary;
+    v1::ApplyConsumerResponse {
+        consumer: Some(consumer),
+        previous: outcome.previous.as_ref().map(consumer_message),
+        secret_changed: outcome.secret_changed(),
+        consumer_secret: if is_generated {
+            newest_secret(&outcome.consumer)
+        } else {
+            String::new()
+        },
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn status(error: IssueError) -> Status {
     match &error {
         IssueError::Invalid(violations) => invalid(violations),
         IssueError::UnknownConsumer(key) => unknown("CONSUMER_NOT_FOUND", CONSUMER, key.as_str()),
+        IssueError::UnknownConsumerId(id) => unknown("CONSUMER_NOT_FOUND", CONSUMER, id.as_str()),
         IssueError::UnknownToken(token) => unknown("TOKEN_NOT_FOUND", TOKEN, token.as_str()),
         IssueError::UnknownRequestToken(token) => {
             unknown("REQUEST_TOKEN_NOT_FOUND", REQUEST_TOKEN, token.as_str())
@@ -289,7 +290,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{ConsumerKey, Flow, Token};
+    use crate::model::{ConsumerId, ConsumerKey, Flow, Token};
 
     #[test]
     fn a_wrong_field_is_named() {
@@ -377,6 +378,11 @@ mod tests {
         vec![
             ErrorCase(
                 IssueError::UnknownConsumer(key()),
+                Code::NotFound,
+                "CONSUMER_NOT_FOUND",
+            ),
+            ErrorCase(
+                IssueError::UnknownConsumerId(ConsumerId::new("id").unwrap()),
                 Code::NotFound,
                 "CONSUMER_NOT_FOUND",
             ),

@@ -166,7 +166,7 @@ impl Check<'_> {
     pub(super) async fn respond(&self, decision: &Decision) -> CheckAnswer {
         let headers = &self.attributes.headers;
         let is_shadow = self.policy.is_shadow();
-        let hide = self.service.config.check.hide_credentials && !is_shadow;
+        let hide = self.policy.hides_credentials();
         match Permit::of(decision) {
             Ok(permit) => {
                 let allowance = permit.allowance();
@@ -251,7 +251,7 @@ impl Check<'_> {
             host: attributes.host.as_bytes(),
             target: attributes.target,
             client_address: attributes.source.to_owned(),
-            request_id: first(&attributes.headers.request_id).unwrap_or_default(),
+            request_id: attributes.request_id().unwrap_or_default(),
             envoy_id: attributes.id,
             rule: self.policy.rule(&self.service.config, reason),
             terms: Some(self.terms()),
@@ -266,7 +266,7 @@ impl Check<'_> {
             scopes: self.policy.scopes(),
             realm: self.policy.realm(),
             scheme: attributes.scheme,
-            content_length: first(&attributes.headers.content_length),
+            content_length: attributes.headers.content_length.first().copied(),
             body_len: attributes.body.len(),
             max_body_len: self.service.config.check.max_body_bytes,
         }

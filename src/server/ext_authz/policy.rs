@@ -125,6 +125,12 @@ impl<'a> EffectivePolicy<'a> {
         )
     }
 
+    /// Returns true if the `Authorization` header that carried the verified parameters is removed.
+    /// In shadow mode it stays, because the backend still verifies.
+    pub(super) fn hides_credentials(&self) -> bool {
+        !self.is_shadow() && self.first(|layer| layer.hide_credentials).unwrap_or(true)
+    }
+
     /// Returns true if denied requests pass and are only reported.
     ///
     /// # Security

@@ -103,7 +103,9 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), CredentialFailu
     Ok((
         match error {
             IssueError::Invalid(violations) => return Ok(invalid(violations)),
-            IssueError::UnknownConsumer(_) => Reason::UnknownConsumer,
+            IssueError::UnknownConsumer(_) | IssueError::UnknownConsumerId(_) => {
+                Reason::UnknownConsumer
+            }
             IssueError::UnknownRequestToken(_) => Reason::TokenRejected,
             IssueError::ConsumerDisabled(_) => Reason::ConsumerDisabled,
             IssueError::FlowNotAllowed { .. } => Reason::FlowNotAllowed,

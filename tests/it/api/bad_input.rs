@@ -153,7 +153,9 @@ async fn an_unknown_name_is_not_found() {
 /// Returns the field that names the record of a call, and the reason if that record does not exist.
 fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     let (field, reason) = match call {
-        "CreateConsumer" | "ListConsumers" | "CreateUser" | "ListUsers" => return None,
+        "CreateConsumer" | "ApplyConsumer" | "ListConsumers" | "CreateUser" | "ListUsers" => {
+            return None;
+        }
         // An unknown holder has an empty list, and an unknown token is inactive.
         "ListTokens"
         | "IntrospectToken"
@@ -169,6 +171,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
         "GetConsumer"
         | "DeleteConsumer"
         | "RotateConsumerSecret"
+        | "ExpirePreviousConsumerSecret"
         | "AddRsaPublicKey"
         | "RemoveRsaPublicKey"
         | "DisableConsumer"
@@ -198,6 +201,7 @@ fn is_required(call: &Call, field: &Field) -> bool {
             | ("CreateUser", "user.username")
             | ("CreateToken", "token.consumer_key")
             | ("UpdateConsumer", "consumer.consumer_key")
+            | ("ApplyConsumer", "consumer.consumer_key" | "consumer.name")
     );
     in_record || field.comment.contains(" Required")
 }
@@ -206,7 +210,8 @@ fn is_required(call: &Call, field: &Field) -> bool {
 fn is_read(call: &Call, field: &Field) -> bool {
     let others_change_it =
         call.name == "UpdateConsumer" && field.name.starts_with("consumer.rsa_public_keys");
-    let etag_of_a_new_one = field.name.ends_with(".etag") && call.name != "UpdateConsumer";
+    let changes = matches!(call.name.as_str(), "UpdateConsumer" | "ApplyConsumer");
+    let etag_of_a_new_one = field.name.ends_with(".etag") && !changes;
     let output_only = field.comment.contains("Output only") && !field.name.ends_with("etag");
     !others_change_it && !etag_of_a_new_one && !output_only
 }

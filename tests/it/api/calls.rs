@@ -759,7 +759,7 @@ fn with_rsa_key(pem: &str) -> v1::CreateConsumerRequest {
 
 fn get(key: &str) -> v1::GetConsumerRequest {
     v1::GetConsumerRequest {
-        consumer_key: key.to_owned(),
+        name: Some(v1::get_consumer_request::Name::ConsumerKey(key.to_owned())),
     }
 }
 

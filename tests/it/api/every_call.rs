@@ -102,6 +102,7 @@ async fn changing(call: &Call, world: &World) -> Vec<u8> {
         "EnableConsumer" => "DisableConsumer",
         "EnableUser" => "DisableUser",
         "RemoveRsaPublicKey" => "AddRsaPublicKey",
+        "ExpirePreviousConsumerSecret" => "RotateConsumerSecret",
         "UpdateConsumer" => {
             let consumer = Some(v1::Consumer {
                 name: "Plotter".to_owned(),
@@ -144,6 +145,8 @@ fn events(call: &str) -> Vec<String> {
     let actions: &[&str] = match call {
         "CreateConsumer" => &["consumer.create"],
         "UpdateConsumer" => &["consumer.update"],
+        "ApplyConsumer" => &["consumer.apply"],
+        "ExpirePreviousConsumerSecret" => &["consumer.expire_previous_secret"],
         "DeleteConsumer" => &["consumer.delete"],
         "RotateConsumerSecret" => &["consumer.rotate_secret"],
         "AddRsaPublicKey" => &["consumer.add_rsa_public_key"],

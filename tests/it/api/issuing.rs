@@ -70,7 +70,7 @@ async fn an_update_changes_the_masked_fields_of_the_read_revision() {
     );
     let kept = consumers
         .get_consumer(v1::GetConsumerRequest {
-            consumer_key: KEY.to_owned(),
+            name: Some(v1::get_consumer_request::Name::ConsumerKey(KEY.to_owned())),
         })
         .await;
     assert_eq!(kept.unwrap().into_inner(), changed);
@@ -210,7 +210,7 @@ async fn a_deleted_consumer_takes_its_tokens_along() {
         .unwrap();
     let gone = consumers
         .get_consumer(v1::GetConsumerRequest {
-            consumer_key: KEY.to_owned(),
+            name: Some(v1::get_consumer_request::Name::ConsumerKey(KEY.to_owned())),
         })
         .await
         .unwrap_err();

@@ -21,6 +21,7 @@ pub(crate) struct ServerValues {
 /// Returns a request of a call that succeeds.
 pub(crate) fn good(call: &str, values: &ServerValues) -> Vec<u8> {
     let found = about_consumers(call)
+        .or_else(|| about_applied_consumers(call))
         .or_else(|| about_users(call))
         .or_else(|| about_tokens(call));
     let found = found
@@ -35,7 +36,7 @@ fn about_consumers(call: &str) -> Option<Vec<u8>> {
     Some(match call {
         "CreateConsumer" => consumer_request("new").encode_to_vec(),
         "GetConsumer" => v1::GetConsumerRequest {
-            consumer_key: key(),
+            name: Some(v1::get_consumer_request::Name::ConsumerKey(key())),
         }
         .encode_to_vec(),
         "ListConsumers" => v1::ListConsumersRequest::default().encode_to_vec(),
@@ -81,6 +82,28 @@ fn about_consumers(call: &str) -> Option<Vec<u8>> {
         }
         .encode_to_vec(),
         "EnableConsumer" => v1::EnableConsumerRequest {
+            consumer_key: key(),
+        }
+        .encode_to_vec(),
+        _ => return None,
+    })
+}
+
+fn about_applied_consumers(call: &str) -> Option<Vec<u8>> {
+    let key = || KEY.to_owned();
+    Some(match call {
+        "ApplyConsumer" => {
+            let consumer = v1::Consumer {
+                name: "Plotter".to_owned(),
+                ..consumer_request(KEY).consumer?
+            };
+            v1::ApplyConsumerRequest {
+                consumer: Some(consumer),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        }
+        "ExpirePreviousConsumerSecret" => v1::ExpirePreviousConsumerSecretRequest {
             consumer_key: key(),
         }
         .encode_to_vec(),

@@ -88,7 +88,7 @@ async fn a_disguised_identity_header_is_removed() {
 
 #[tokio::test]
 async fn credentials_stay_if_the_operator_does_not_hide_them() {
-    let bench = Bench::with(|config| config.check.hide_credentials = false).await;
+    let bench = Bench::with(|config| config.check.policy.hide_credentials = Some(false)).await;
     let ok = bench.allowed(Call::get("/").signed()).await;
     assert!(!ok.headers_to_remove.contains(&"authorization".to_owned()));
 }

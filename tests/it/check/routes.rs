@@ -151,6 +151,29 @@ async fn the_first_rule_that_matches_decides_and_envoys_overrides_it() {
 }
 
 #[tokio::test]
+async fn a_route_can_keep_or_hide_credentials() {
+    let keep = RoutePolicy {
+        hide_credentials: Some(false),
+        ..RoutePolicy::default()
+    };
+    let bench = Bench::with(|config| config.routes = vec![rule("/photos", keep)]).await;
+    let extended = |value| Call {
+        extensions: vec![("countersign.hide_credentials", value)],
+        ..Call::get("/photos")
+    };
+    for (call, is_hidden) in [
+        (Call::get("/"), true),
+        (Call::get("/photos"), false),
+        (extended("true"), true),
+        (extended("false"), false),
+    ] {
+        let ok = bench.allowed(call.signed()).await;
+        let removed = ok.headers_to_remove.contains(&"authorization".to_owned());
+        assert_eq!(removed, is_hidden, "{}, {:?}", call.target, call.extensions);
+    }
+}
+
+#[tokio::test]
 async fn an_ambiguous_path_is_refused_if_paths_have_rules() {
     let ruled =
         Bench::with(|config| config.routes = vec![rule("/admin", RoutePolicy::default())]).await;

@@ -47,7 +47,7 @@ async fn a_script_creates_credentials_and_takes_them_away() {
     let revoked = json(
         &admin(
             &server,
-            &["token", "revoke", token["token"].as_str().unwrap()],
+            &["token", "revoke", token["token"].as_str().unwrap(), "--yes"],
         )
         .await,
     );
@@ -119,7 +119,7 @@ async fn a_list_has_every_consumer_whatever_the_size_of_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_names_the_field_and_ends_with_1() {
+async fn a_refusal_names_the_option_and_ends_with_1() {
     let server = AdminServer::start().await;
     let refused = admin(
         &server,
@@ -134,13 +134,13 @@ async fn a_refusal_names_the_field_and_ends_with_1() {
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(
         stderr(&refused),
-        "error: the server refused the request:\n  consumer.name must not be empty\n  consumer.callbacks[0] has a scheme that \
+        "error: the server refused the request:\n  --name must not be empty\n  --callback number 1 has a scheme that \
          browsers execute or open locally\n"
     );
     let unknown = admin(&server, &["token", "create", "--consumer-key=K"]).await;
     assert_eq!(
         (unknown.status.code(), stderr(&unknown).as_str()),
-        (Some(1), "error: no consumer has the key K\n")
+        (Some(66), "error: no consumer has the key K\n")
     );
 }
 
@@ -213,6 +213,7 @@ async fn the_admin_token_is_read_from_the_data_directory() {
         stderr(&wrong).contains("the token is missing or wrong"),
         "{wrong:?}"
     );
+    assert_eq!(wrong.status.code(), Some(77));
 
     write_token(home.path(), ADMIN_TOKEN);
     assert!(list(home.path()).await.status.success());
@@ -226,7 +227,7 @@ async fn a_server_that_is_not_there_is_named() {
         &["consumer", "list", "--server", "http://127.0.0.1:1"],
     )
     .await;
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(69));
     let message = stderr(&refused);
     assert!(
         message.contains("http://127.0.0.1:1") && message.contains("`countersign serve`"),
@@ -252,7 +253,7 @@ async fn a_listener_without_grpc_differs_from_a_refusal() {
         refused = admin(&server, &asked) => refused,
         () = answering => unreachable!("it answers for ever"),
     };
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(69));
     let message = stderr(&refused);
     assert!(
         message.contains("--server must be the API listener"),
@@ -317,7 +318,7 @@ async fn a_consumer_gets_other_keys_and_is_deleted() {
     let without = answer(&server, &remove).await;
     assert_eq!(without["rsa_public_keys"], Value::Array(Vec::new()));
 
-    let deleted = answer(&server, &["consumer", "delete", "K"]).await;
+    let deleted = answer(&server, &["consumer", "delete", "K", "--yes"]).await;
     assert_eq!(deleted, serde_json::json!({}));
     assert_eq!(
         stderr(&admin(&server, &["consumer", "get", "K"]).await),
@@ -378,9 +379,9 @@ async fn a_user_exchanges_a_password_until_the_user_is_deleted() {
     let set = ["user", "set-password", "u-1", "--password-file", file];
     answer(&server, &set).await;
     answer(&server, &exchange).await;
-    answer(&server, &["user", "delete", "u-1"]).await;
+    answer(&server, &["user", "delete", "u-1", "--yes"]).await;
     let refused = admin(&server, &exchange).await;
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(77));
     assert!(!stderr(&refused).contains("horse"), "{}", stderr(&refused));
 }
 
@@ -404,7 +405,7 @@ async fn a_token_is_inactive_while_its_user_is_disabled() {
     assert_eq!(disabled["status"], "USER_STATUS_DISABLED");
     assert_eq!(inactive_reason().await, "user_disabled");
     answer(&server, &["user", "enable", "u-1"]).await;
-    answer(&server, &["token", "revoke-all", "--user-id=u-1"]).await;
+    answer(&server, &["token", "revoke-all", "--user-id=u-1", "--yes"]).await;
     assert_eq!(inactive_reason().await, "revoked");
 }
 

@@ -48,6 +48,7 @@ fn the_photo_request_of_the_rfc_is_verified() {
         "verdict": "verified", "problem": null, "advice": null, "base_string": PHOTOS_BASE_STRING,
         "cause": null, "client_base_string": null, "first_difference": null, "remedy": null,
         "compat_profiles": null,
+        "read_as": "http", "entry": null, "unknown": [],
     });
     assert_eq!((output.status.code(), answer(&output)), (Some(0), expected));
 }
@@ -285,7 +286,9 @@ fn text_names_the_verdict_first() {
         .filter(|option| !option.starts_with("--output"))
         .collect();
     let output = explain(PHOTOS, &text);
-    let expected = format!("verdict      verified\nbase string  {PHOTOS_BASE_STRING}\n");
+    let expected = format!(
+        "verdict      verified\nread as      HTTP request\nbase string  {PHOTOS_BASE_STRING}\n"
+    );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
 
@@ -447,6 +450,16 @@ fn the_options_of_the_command_are_used() {
 }
 
 #[test]
+fn an_unsupported_method_is_quoted_beside_those_that_there_are() {
+    let sent = PHOTOS.replace("HMAC-SHA1", "hmac-sha1");
+    assert_eq!(
+        answer(&explain(&sent, OPTIONS))["advice"],
+        "unsupported `oauth_signature_method` \"hmac-sha1\": expected one of HMAC-SHA1, HMAC-SHA256, \
+         HMAC-SHA512, RSA-SHA1, RSA-SHA256, RSA-SHA512, PLAINTEXT, in capitals"
+    );
+}
+
+#[test]
 fn a_request_that_cannot_be_explained_exits_with_64() {
     let of = |request: &str, options: &[&str]| {
         let output = explain(request, options);
@@ -468,9 +481,11 @@ fn a_request_that_cannot_be_explained_exits_with_64() {
         "error: the request is signed with RSA-SHA1, which needs --public-key\n"
     );
     assert_eq!(
-        of("nonsense", OPTIONS),
+        of("GET /", OPTIONS),
         "error: standard input: line 1: expected `METHOD TARGET HTTP/1.1`\n"
     );
+    let unknown = "error: standard input: line 1: `nonsense` begins no request: expected an HTTP";
+    assert!(of("nonsense", OPTIONS).starts_with(unknown));
     assert!(
         of(PHOTOS, &["--public-key=/no/such/file"])
             .starts_with("error: cannot read /no/such/file: ")

@@ -151,8 +151,10 @@ async fn records_that_differ_stop_the_restore_before_it_begins_unless_they_are_s
     let backup = source.directory().join("backup.jsonl");
     source.admin(&["export", text(&backup)]).await;
     // After the backup: a revocation, and a deletion.
-    source.admin_text(&["token", "revoke", "T"]).await;
-    source.admin_text(&["consumer", "delete", "scanner"]).await;
+    source.admin_text(&["token", "revoke", "T", "--yes"]).await;
+    source
+        .admin_text(&["consumer", "delete", "scanner", "--yes"])
+        .await;
     let refused = source.refused(&["import", text(&backup)]).await;
     assert!(
         refused.contains("token T differs from the record"),
@@ -250,6 +252,32 @@ async fn an_export_in_clear_is_what_import_reads() {
     let hash = find("username", "alice")["password_hash"].as_str().unwrap();
     assert!(hash.starts_with("$argon2id$"), "{hash}");
     assert!(source.log().contains("store.export_secrets"));
+
+    // The same as YAML, which is no difference here and everything elsewhere.
+    let yaml = source.directory().join("all.yaml");
+    let clear = [
+        "export",
+        text(&yaml),
+        "--format=yaml",
+        "--plaintext",
+        "--yes",
+    ];
+    let exported = source.admin(&clear).await;
+    assert_eq!(
+        (&exported["consumers"], &exported["tokens"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(mode(&yaml), 0o600);
+    let apply = ["apply", "-f", text(&yaml)];
+    assert_eq!(source.admin(&apply).await["unchanged"], 3);
+    let elsewhere = Countersign::start("memory:", CONFIG).await;
+    assert_eq!(elsewhere.admin(&apply).await["created"], 3);
+    assert_eq!(
+        check(&elsewhere, &world.alice.sign(&photos())).await,
+        ALLOWED
+    );
+    let scanner = elsewhere.admin(&["consumer", "get", "scanner"]).await;
+    assert_eq!(scanner["status"], "CONSUMER_STATUS_DISABLED");
 
     // Another installation, with another master key. Disabled and revoked ones would be revived.
     let target = Countersign::start("memory:", CONFIG).await;
@@ -361,7 +389,7 @@ impl World {
         server
             .admin_text(&["user", "create", "--username=carol"])
             .await;
-        let named = ["token", "revoke", token["token"].as_str().unwrap()];
+        let named = ["token", "revoke", token["token"].as_str().unwrap(), "--yes"];
         server.admin_text(&named).await;
     }
 }
@@ -446,8 +474,8 @@ const COMMANDS: [&str; 11] = [
     "token create --consumer-key=printer --user-id=u-3 --token=D --token-secret=pfkkdhi9sl3r4s02",
     "consumer disable scanner",
     "user disable u-2",
-    "user delete u-3",
-    "token revoke R",
+    "user delete u-3 --yes",
+    "token revoke R --yes",
 ];
 
 const ALLOWED: &str = "allowed";

@@ -469,7 +469,7 @@ impl Bench {
 
     async fn find_consumer(&self, key: &str) -> Option<v1::Consumer> {
         let request = v1::GetConsumerRequest {
-            consumer_key: key.to_owned(),
+            name: Some(v1::get_consumer_request::Name::ConsumerKey(key.to_owned())),
         };
         ConsumerServiceClient::new(self.server.admin().await)
             .get_consumer(request)

@@ -28,7 +28,7 @@ async fn a_token_that_was_revoked_between_its_two_lines_stays_revoked() {
     let source = with_token("memory:").await;
     let [before, after] = ["before.jsonl", "after.jsonl"].map(|name| source.path(name));
     source.admin(&["export", text(&before)]).await;
-    source.admin_text(&["token", "revoke", "T"]).await;
+    source.admin_text(&["token", "revoke", "T", "--yes"]).await;
     source.admin(&["export", text(&after)]).await;
     let active = lines(&before).into_iter().find(|line| line["name"] == "T");
     let mut twice = lines(&after);

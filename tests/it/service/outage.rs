@@ -129,7 +129,7 @@ impl Replica {
     }
 
     async fn revoke(&self, caller: &Caller) {
-        let command = ["consumer", "delete", &caller.consumer_key];
+        let command = ["consumer", "delete", &caller.consumer_key, "--yes"];
         self.countersign.admin_text(&command).await;
     }
 

@@ -17,7 +17,7 @@ use crate::support::redis::RedisServer;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overloaded_thread_refuses_checks_and_answers_others() {
     let redis = RedisServer::start();
-    let countersign = Countersign::start(&redis.url(), "workers = 1\n").await;
+    let countersign = Countersign::start(&redis.url(), OVERLOADED_SOON).await;
     let channels = connect(countersign.check, 6).await;
     let (mut answered, mut refused) = (0, 0);
     let before = {
@@ -25,13 +25,15 @@ async fn an_overloaded_thread_refuses_checks_and_answers_others() {
         countersign.peak_memory()
     };
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(3) || answered.min(refused) < 64 {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{answered} answered, {refused} refused"
+        );
         flood(&channels, &mut answered, &mut refused).await;
         assert!(countersign.is_serving().await);
     }
-    assert!(answered >= 64, "{answered} answered, {refused} refused");
-    assert!(refused >= 64, "{answered} answered, {refused} refused");
-    let grown = countersign.peak_memory() - before;
+    let grown = countersign.peak_memory().saturating_sub(before);
     assert!(grown < 64 << 20, "memory has grown by {grown} bytes");
 
     let metrics = countersign.metrics().await;
@@ -94,5 +96,14 @@ async fn connect(address: SocketAddr, count: usize) -> Vec<Channel> {
     }
     channels
 }
+
+/// One thread, which refuses a check after it has waited for 45 ms: fewer checks than a fast thread
+/// answers before the callers have sent all of theirs.
+const OVERLOADED_SOON: &str = "workers = 1
+[check]
+timeout = \"60ms\"
+[store]
+timeout = \"20ms\"
+";
 
 const PATIENCE: Duration = Duration::from_secs(60);

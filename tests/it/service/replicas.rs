@@ -25,7 +25,7 @@ async fn a_revoked_token_is_refused_by_every_replica_within_a_second() {
     replicas
         .refuse_after(
             "revoking a token",
-            &["token", "revoke", token],
+            &["token", "revoke", token, "--yes"],
             "token_revoked",
         )
         .await;
@@ -51,7 +51,7 @@ async fn a_disabled_consumer_is_refused_by_every_replica_within_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_consumer_is_refused_by_every_replica_within_a_second() {
     let replicas = Replicas::start(LONG).await;
-    let delete = ["consumer", "delete", &replicas.alice.consumer_key];
+    let delete = ["consumer", "delete", &replicas.alice.consumer_key, "--yes"];
     replicas
         .refuse_after("deleting a consumer", &delete, "signature_invalid")
         .await;
@@ -74,7 +74,7 @@ async fn a_disabled_and_a_deleted_user_are_refused_by_every_replica_within_a_sec
     replicas
         .refuse_after(
             "deleting a user",
-            &["user", "delete", "alice"],
+            &["user", "delete", "alice", "--yes"],
             "token_revoked",
         )
         .await;
@@ -83,7 +83,7 @@ async fn a_disabled_and_a_deleted_user_are_refused_by_every_replica_within_a_sec
 #[tokio::test(flavor = "multi_thread")]
 async fn the_revoked_tokens_of_a_user_or_a_consumer_are_refused_by_every_replica_within_a_second() {
     let replicas = Replicas::start(LONG).await;
-    let of_user = ["token", "revoke-all", "--user-id=alice"];
+    let of_user = ["token", "revoke-all", "--user-id=alice", "--yes"];
     replicas
         .refuse_after("revoking all tokens of a user", &of_user, "token_revoked")
         .await;
@@ -91,6 +91,7 @@ async fn the_revoked_tokens_of_a_user_or_a_consumer_are_refused_by_every_replica
     let of_consumer = [
         "token",
         "revoke-all",
+        "--yes",
         "--consumer-key",
         &replicas.alice.consumer_key,
     ];
@@ -167,7 +168,7 @@ async fn with_the_channel_cut_a_revoked_token_is_refused_within_max_age() {
     let took = replicas
         .time(
             "revoking a token, with the channel cut",
-            &["token", "revoke", token],
+            &["token", "revoke", token, "--yes"],
             &revoked,
         )
         .await;
@@ -206,7 +207,7 @@ async fn after_a_cut_connection_is_made_anew_changes_are_known_at_once_again() {
     replicas
         .refuse_after(
             "revoking a token after a reconnection",
-            &["token", "revoke", token],
+            &["token", "revoke", token, "--yes"],
             "token_revoked",
         )
         .await;

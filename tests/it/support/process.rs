@@ -107,7 +107,8 @@ impl Process {
         self.child.id()
     }
 
-    /// Returns the largest resident memory so far, in bytes.
+    /// Returns the largest resident memory so far, in bytes. Linux counts it inexactly: a later value may
+    /// be a few pages lower.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak: Option<u64> = status.lines().find_map(|line| {

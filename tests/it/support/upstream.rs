@@ -1,5 +1,5 @@
 //! The service behind Envoy. It records every request as received, and responds 200, with a header
-//! if the request asks for one.
+//! if the request asks for one. After a handshake for another protocol, it sends back every byte.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -97,11 +97,28 @@ async fn serve(stream: TcpStream, requests: Requests) {
             .header(ANSWER_WITH)
             .map(|header| format!("{header}\r\n"))
             .unwrap_or_default();
+        let upgraded = request.header("upgrade").map(str::to_owned);
+        let body = if request.method == "HEAD" { "" } else { "ok" };
         requests.lock().unwrap().push(request);
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{header}\r\nok");
+        if let Some(protocol) = upgraded {
+            return echo(stream, &protocol).await;
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{header}\r\n{body}");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
+    }
+}
+
+/// Switches to another protocol, and sends back every byte.
+async fn echo(mut stream: BufReader<TcpStream>, protocol: &str) {
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+    );
+    if stream.write_all(answer.as_bytes()).await.is_ok() {
+        let (mut from, mut to) = tokio::io::split(stream);
+        // The client ends it.
+        let _ = tokio::io::copy(&mut from, &mut to).await;
     }
 }
 

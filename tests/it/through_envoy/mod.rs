@@ -12,6 +12,7 @@ mod deviating;
 mod explained;
 mod failing;
 mod farewell;
+mod field;
 mod identity;
 mod network_filter;
 mod policy;
@@ -22,6 +23,7 @@ mod replicas;
 mod restarted;
 mod rolling_restart;
 mod scheme;
+mod special_requests;
 mod tampered;
 
 /// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the

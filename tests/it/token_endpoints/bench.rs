@@ -229,6 +229,8 @@ pub(crate) fn assert_refused(answer: &Response, status: u16, problem: &str) {
     );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.json();
+    let id = answer.header("x-countersign-decision-id");
+    assert_eq!(id, body["decision_id"].as_str(), "{answer:?}");
     assert_eq!(
         (&body["status"], &body["oauth_problem"]),
         (&status.into(), &problem.into()),

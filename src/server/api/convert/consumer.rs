@@ -2,10 +2,10 @@
 
 use prost_types::Timestamp;
 
-use super::{count, given, secret, texts, timestamp, unix_time};
+use super::{count, duration, given, secret, texts, timestamp, unix_time};
 use crate::clock::UnixTime;
-use crate::issue::{ConsumerAttributes, ConsumerDraft, Violations, etag};
-use crate::model::{Consumer, ConsumerProfile, ConsumerStatus, DenyDetail, Flow};
+use crate::issue::{ConsumerAttributes, ConsumerDraft, Violations, WantedConsumer, etag};
+use crate::model::{Consumer, ConsumerKey, ConsumerProfile, ConsumerStatus, DenyDetail, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::v1;
 
@@ -29,6 +29,41 @@ pub(in super::super) fn consumer_draft(
         rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
         attributes: consumer_attributes(consumer)?,
         allow_existing,
+        validate_only,
+    })
+}
+
+/// Returns the wanted consumer in an ApplyConsumer request.
+pub(in super::super) fn wanted_consumer(
+    request: v1::ApplyConsumerRequest,
+) -> Result<WantedConsumer, Violations> {
+    let v1::ApplyConsumerRequest {
+        consumer,
+        consumer_secret,
+        secret_overlap,
+        generate_secret,
+        validate_only,
+    } = request;
+    let mut consumer = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
+    let mut wrong = Violations::default();
+    let key = std::mem::take(&mut consumer.consumer_key);
+    let key = wrong.check("consumer.consumer_key", ConsumerKey::new(key));
+    let status = wrong.check("consumer.status", wanted_status(consumer.status));
+    let overlap = wrong.check("secret_overlap", duration(secret_overlap));
+    let rsa_public_keys = std::mem::take(&mut consumer.rsa_public_keys);
+    let etag = given(std::mem::take(&mut consumer.etag));
+    let attributes = wrong.merge(consumer_attributes(consumer));
+    let valid = key.zip(status).zip(overlap.zip(attributes));
+    let ((consumer_key, status), (secret_overlap, attributes)) = wrong.or(valid)?;
+    Ok(WantedConsumer {
+        consumer_key,
+        etag,
+        status,
+        consumer_secret: secret(consumer_secret),
+        secret_overlap,
+        generate_secret,
+        rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
+        attributes,
         validate_only,
     })
 }
@@ -147,6 +182,16 @@ fn names<'v, T: Copy + 'v>(
 
 fn time(time: Option<Timestamp>) -> Result<Option<UnixTime>, &'static str> {
     time.map(unix_time).transpose()
+}
+
+/// Reads the requested state; 0 requests no change.
+fn wanted_status(status: i32) -> Result<Option<ConsumerStatus>, &'static str> {
+    match v1::ConsumerStatus::try_from(status) {
+        Ok(v1::ConsumerStatus::Unspecified) => Ok(None),
+        Ok(v1::ConsumerStatus::Active) => Ok(Some(ConsumerStatus::Active)),
+        Ok(v1::ConsumerStatus::Disabled) => Ok(Some(ConsumerStatus::Disabled)),
+        Err(_) => Err("is not a known state"),
+    }
 }
 
 const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {

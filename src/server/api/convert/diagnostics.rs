@@ -112,6 +112,7 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
 pub(in super::super) fn report_message(report: &ConsumerReport) -> v1::ConsumerReport {
     let ConsumerReport {
         consumer_key,
+        consumer_name: _,
         allowed,
         reasons,
         causes,

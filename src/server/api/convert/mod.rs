@@ -20,7 +20,7 @@ use crate::model::{Scopes, Secret};
 pub(super) use backup::{
     export_messages, exposed_message, restore_outcome_message, sealed_record_of,
 };
-pub(super) use consumer::{consumer_attributes, consumer_draft, consumer_message};
+pub(super) use consumer::{consumer_attributes, consumer_draft, consumer_message, wanted_consumer};
 pub(super) use diagnostics::{denial_message, report_message};
 pub(super) use request_token::{issued_message, request_token_message};
 pub(super) use token::{introspection_message, token_draft, token_message, token_state_message};

@@ -1,4 +1,4 @@
-//! The file of an export. It has mode 0600, and gets its name when it is complete.
+//! A file with secrets. It has mode 0600, and gets its name when it is complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
-use crate::cli::exit::Usage;
-use crate::cli::output::{self, Stdout};
+use super::exit::Usage;
+use super::output::{self, Stdout};
 
 /// A file that is being written, or standard output.
-pub(super) enum ExportFile {
+pub(crate) enum PrivateFile {
     /// Standard output.
     Stdout(BufWriter<Stdout>),
     /// A file.
@@ -20,20 +20,20 @@ pub(super) enum ExportFile {
 }
 
 /// A file with a temporary name; removed when dropped.
-pub(super) struct UnfinishedFile {
+pub(crate) struct UnfinishedFile {
     to: BufWriter<NamedTempFile>,
     path: PathBuf,
     force: bool,
 }
 
-// === impl ExportFile ===
+// === impl PrivateFile ===
 
-impl ExportFile {
+impl PrivateFile {
     /// Creates the file; `-` is standard output.
     ///
     /// # Errors
     /// If the file exists and must not be replaced, or cannot be created.
-    pub(super) fn create(path: &Path, force: bool) -> Result<Self, Usage> {
+    pub(crate) fn create(path: &Path, force: bool) -> Result<Self, Usage> {
         if path == Path::new("-") {
             return Ok(Self::Stdout(BufWriter::new(output::stdout())));
         }
@@ -47,7 +47,7 @@ impl ExportFile {
     }
 
     /// Writes a line.
-    pub(super) fn line(&mut self, line: &str) -> anyhow::Result<()> {
+    pub(crate) fn line(&mut self, line: &str) -> anyhow::Result<()> {
         match self {
             Self::Stdout(to) => Ok(writeln!(to, "{line}")?),
             Self::Named(file) => {
@@ -57,8 +57,16 @@ impl ExportFile {
         }
     }
 
+    /// Writes what is buffered.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(to) => Ok(to.flush()?),
+            Self::Named(file) => Ok(file.to.flush()?),
+        }
+    }
+
     /// Makes the file durable and gives it its name.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Stdout(mut to) => Ok(to.flush()?),
             Self::Named(file) => {
@@ -129,7 +137,7 @@ mod tests {
     fn a_file_has_its_name_once_it_is_complete_and_only_its_owner_reads_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backup.jsonl");
-        let mut file = ExportFile::create(&path, false).unwrap();
+        let mut file = PrivateFile::create(&path, false).unwrap();
         file.line("one").unwrap();
         assert!(!path.exists());
         let modes = || {
@@ -143,19 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn an_export_that_fails_leaves_no_file() {
+    fn a_command_that_fails_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        let mut file = ExportFile::create(&directory.path().join("backup"), false).unwrap();
+        let mut file = PrivateFile::create(&directory.path().join("backup"), false).unwrap();
         file.line("s3cret").unwrap();
         drop(file);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_file_that_another_export_finishes_first_stays() {
+    fn a_file_that_another_command_finishes_first_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backup");
-        let [mut first, second] = [(); 2].map(|()| ExportFile::create(&path, false).unwrap());
+        let [mut first, second] = [(); 2].map(|()| PrivateFile::create(&path, false).unwrap());
         first.line("first").unwrap();
         first.finish().unwrap();
         assert!(second.finish().is_err());
@@ -168,11 +176,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backup");
         fs::write(&path, "before").unwrap();
-        let refused = ExportFile::create(&path, false).err().unwrap().to_string();
+        let refused = PrivateFile::create(&path, false).err().unwrap().to_string();
         assert!(refused.contains("--force"), "{refused}");
-        ExportFile::create(&path, true).unwrap().finish().unwrap();
+        PrivateFile::create(&path, true).unwrap().finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
-        let refused = ExportFile::create(directory.path(), true).err().unwrap();
+        let refused = PrivateFile::create(directory.path(), true).err().unwrap();
         assert!(refused.to_string().contains("not a regular file"));
     }
 }
