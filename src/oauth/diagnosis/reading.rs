@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 use super::super::encode::decode;
 
@@ -130,16 +131,17 @@ fn without_spaces(text: &[u8]) -> Vec<u8> {
 
 /// Decodes damaged base64: spaces for `+`, line breaks, no padding, the URL alphabet.
 pub(super) fn lenient(text: &[u8]) -> Option<Vec<u8>> {
-    let plain: Vec<u8> = text
+    // The text may be a secret. Growing would leave an unwiped copy behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    let kept = text
         .iter()
-        .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t' | b'='))
-        .map(|&byte| match byte {
-            b' ' | b'-' => b'+',
-            b'_' => b'/',
-            byte => byte,
-        })
-        .collect();
-    LENIENT.decode(plain).ok()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t' | b'='));
+    plain.extend(kept.map(|&byte| match byte {
+        b' ' | b'-' => b'+',
+        b'_' => b'/',
+        byte => byte,
+    }));
+    LENIENT.decode(&*plain).ok()
 }
 
 /// Decodes digits with a `-`, `:` or space between the bytes.

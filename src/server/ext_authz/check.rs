@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use super::answer::{self, CheckAnswer, Permit};
 use super::attributes::RequestAttributes;
 use super::failure::CheckFailure;
-use super::headers::HeaderValues;
 use super::metadata::{Metadata, MetadataCaller};
 use super::policy::{self, EffectivePolicy};
 use super::{CheckCall, CheckService, body};
@@ -329,12 +328,6 @@ pub(super) async fn deny_unreadable(
 /// Returns the middle of the time until `deadline`, so that the other half is left for the answer.
 fn half_way(deadline: Instant) -> Instant {
     deadline - deadline.duration_since(Instant::now()) / 2
-}
-
-/// Returns the first of several headers of one name. Proxies add theirs after it, as in a list that
-/// is joined with commas.
-fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
-    values.first().copied()
 }
 
 #[cfg(test)]
