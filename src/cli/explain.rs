@@ -181,8 +181,12 @@ impl RequestReport {
             Ok(Some(signed)) => {
                 if let Err(missing) = keys.suffice(&signed) {
                     // A cause may need no more than the keys that were given.
-                    let diagnosis = keys.diagnose(&request, forwarded(raw)).ok_or(missing)?;
-                    return Ok(Self::refused(Rejection::SignatureMismatch).explained(diagnosis));
+                    let diagnosis = keys.with_evidence(&request, forwarded(raw), |evidence| {
+                        diagnose(evidence, BUDGET)
+                    });
+                    let diagnosis = diagnosis.ok_or(missing)?;
+                    let refused = Self::refused(Rejection::SignatureMismatch);
+                    return Ok(refused.explained(Some(diagnosis)));
                 }
                 let verdict = Self::of_signed(signed, keys, now)?;
                 if verdict.verdict == Verdict::Verified {
