@@ -101,7 +101,7 @@ pub fn read_keys(
 /// If the address or a file cannot be used.
 pub fn read_connection_files(config: &StoreConfig) -> Result<Vec<PathBuf>, StoreError> {
     if let StoreUrl::Redis(url) = &config.url {
-        redis::read_inputs(url, config)?;
+        redis::check_inputs(url, config)?;
     }
     let files = &config.files;
     let client = files.client.iter();

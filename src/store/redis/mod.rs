@@ -340,11 +340,19 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// Reads the address and the files of connections, without a connection.
+/// Checks the address and the files of connections, without a connection.
 ///
 /// # Errors
 /// If one of them cannot be used.
-pub(super) fn read_inputs(
+pub(super) fn check_inputs(url: &str, config: &StoreConfig) -> Result<(), StoreError> {
+    read_inputs(url, config).map(drop)
+}
+
+/// Reads the address and the files of connections.
+///
+/// # Errors
+/// If one of them cannot be used.
+fn read_inputs(
     url: &str,
     config: &StoreConfig,
 ) -> Result<(RedisAddress, Arc<Credentials>), StoreError> {
