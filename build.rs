@@ -19,7 +19,7 @@ const FILES: [&str; 7] = [
 ];
 
 /// The messages that the command line prints as JSON, with the field names of `proto/`.
-const PRINTED: [&str; 13] = [
+const PRINTED: [&str; 14] = [
     "Consumer",
     "RsaPublicKey",
     "Token",
@@ -29,6 +29,7 @@ const PRINTED: [&str; 13] = [
     "Denial",
     "ConsumerReport",
     "DenialCount",
+    "DenialDetail",
     "SignatureMethodCount",
     "RekeySummary",
     "MasterKeyCount",

@@ -6,6 +6,7 @@
 use std::env;
 use std::error::Error;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,15 +26,18 @@ use zeroize::Zeroizing;
 use super::exit::{CallError, CallErrorKind, Usage};
 use super::input;
 use super::output::{self, Format};
+use super::resolution;
 
 pub(super) use super::refusal::refused;
 
 /// The address of the administration API, the token for it, and the output format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
-    /// API listener of the server: http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", env = "COUNTERSIGN_SERVER", global = true, help_heading = HEADING)]
-    server: ServerAddress,
+    /// API listener of the server: http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH;
+    /// `denials` and `report` call several, separated by commas, or every address of
+    /// dns:///NAME:PORT
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:50052", env = "COUNTERSIGN_SERVER", global = true, help_heading = HEADING)]
+    server: Vec<ServerAddress>,
     #[command(flatten)]
     tls: TlsArgs,
     /// Data directory of the server, whose admin-token file is read unless COUNTERSIGN_ADMIN_TOKEN
@@ -78,6 +82,16 @@ pub(crate) enum ServerAddress {
     Web(WebUrl),
     /// `unix:PATH`.
     Unix(String),
+    /// `dns:///NAME:PORT`, as a plaintext URL: over TLS if `--ca` is set, like every target of that
+    /// form in gRPC.
+    Name(WebUrl),
+}
+
+/// One replica to call.
+pub(crate) struct Target {
+    /// The address, for people.
+    pub(crate) name: String,
+    endpoint: Endpoint,
 }
 
 /// A channel that sends the token with every call.
@@ -92,17 +106,51 @@ pub(crate) struct BearerHeader(Option<MetadataValue<Ascii>>);
 impl AdminArgs {
     /// Connects to the server.
     pub(crate) async fn connect(&self) -> anyhow::Result<AdminChannel> {
+        let [server] = &*self.server else {
+            return Err(Usage(ONE_SERVER.to_owned()).into());
+        };
         let token = self.token()?;
-        if token.is_some() && self.server.is_exposed() {
-            output::note(&format!(
-                "warning: {} is plaintext to another machine, so others on the network can read \
-                 the token: use https:// if nothing else encrypts the connection",
-                self.server
-            ));
-        }
-        let channel = self.server.connect(&self.tls, TIMEOUT).await?;
+        self.warn_of_exposure(token.as_ref());
+        let channel = server.connect(&self.tls, TIMEOUT).await?;
         let header = BearerHeader::new(token.as_ref())?;
         Ok(InterceptedService::new(channel, header))
+    }
+
+    /// Returns true if the arguments can name more than one replica.
+    pub(crate) fn names_replicas(&self) -> bool {
+        let is_name = |server: &ServerAddress| matches!(server, ServerAddress::Name(_));
+        self.server.len() > 1 || self.server.iter().any(is_name)
+    }
+
+    /// Returns every replica: each server, and each address of a name.
+    ///
+    /// # Errors
+    /// If a name has no address.
+    pub(crate) async fn targets(&self) -> anyhow::Result<Vec<Target>> {
+        self.warn_of_exposure(self.token()?.as_ref());
+        let mut targets = Vec::new();
+        for server in &self.server {
+            targets.extend(server.targets(&self.tls).await?);
+        }
+        Ok(targets)
+    }
+
+    /// Connects to one replica.
+    pub(crate) async fn connect_to(&self, target: &Target) -> anyhow::Result<AdminChannel> {
+        let header = BearerHeader::new(self.token()?.as_ref())?;
+        let channel = open(target.endpoint.clone(), &target.name, TIMEOUT).await?;
+        Ok(InterceptedService::new(channel, header))
+    }
+
+    fn warn_of_exposure(&self, token: Option<&AdminToken>) {
+        let exposed = |server: &&ServerAddress| server.is_exposed(&self.tls);
+        let exposed = self.server.iter().filter(exposed);
+        for server in exposed.filter(|_| token.is_some()) {
+            output::note(&format!(
+                "warning: {server} is plaintext to another machine, so others on the network can \
+                 read the token: use https:// if nothing else encrypts the connection"
+            ));
+        }
     }
 
     /// Returns the token of `--token-file`, else of the environment, else of the data directory.
@@ -133,17 +181,27 @@ impl ServerAddress {
         tls: &TlsArgs,
         timeout: Duration,
     ) -> anyhow::Result<Channel> {
-        let endpoint = self.endpoint(tls)?;
-        let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
-        endpoint.connect().await.map_err(|error| {
-            let message = format!(
-                "cannot connect to {self}: {}; check that `countersign serve` is running and \
-                 listens there, or set --server",
-                root_cause(&error)
-            );
-            let kind = CallErrorKind::Unavailable;
-            CallError { kind, message }.into()
-        })
+        open(self.endpoint(tls)?, self, timeout).await
+    }
+
+    /// Returns an endpoint for each address of the server.
+    async fn targets(&self, tls: &TlsArgs) -> anyhow::Result<Vec<Target>> {
+        let Self::Name(url) = self else {
+            let (name, endpoint) = (self.to_string(), self.endpoint(tls)?);
+            return Ok(vec![Target { name, endpoint }]);
+        };
+        let found = resolution::addresses(url.authority()).await;
+        let found = found.with_context(|| format!("cannot resolve {self}"))?;
+        let target = |address: SocketAddr| {
+            let origin = tls.url(url.authority());
+            let endpoint = Endpoint::from_shared(tls.url(&address.to_string()))?;
+            let endpoint = endpoint.origin(origin.parse()?);
+            Ok(Target {
+                name: address.to_string(),
+                endpoint: tls.secured(endpoint, url.uri().host())?,
+            })
+        };
+        found.into_iter().map(target).collect()
     }
 
     fn endpoint(&self, tls: &TlsArgs) -> anyhow::Result<Endpoint> {
@@ -158,13 +216,39 @@ impl ServerAddress {
                         .map_err(|error| unusable_tls(&error).into()),
                 }
             }
+            Self::Name(url) => {
+                let endpoint = Endpoint::from_shared(tls.url(url.authority()))?;
+                tls.secured(endpoint, None)
+            }
         }
     }
 
     /// Returns `true` if others on the network could read the calls.
-    fn is_exposed(&self) -> bool {
-        matches!(self, Self::Web(url) if url.is_exposed())
+    fn is_exposed(&self, tls: &TlsArgs) -> bool {
+        match self {
+            Self::Web(url) => url.is_exposed(),
+            Self::Name(url) => tls.ca.is_none() && url.is_exposed(),
+            Self::Unix(_) => false,
+        }
     }
+}
+
+/// Connects to an endpoint; each call may take as long as `timeout`.
+async fn open(
+    endpoint: Endpoint,
+    name: &impl fmt::Display,
+    timeout: Duration,
+) -> anyhow::Result<Channel> {
+    let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
+    endpoint.connect().await.map_err(|error| {
+        let message = format!(
+            "cannot connect to {name}: {}; check that `countersign serve` is running and listens \
+             there, or set --server",
+            root_cause(&error)
+        );
+        let kind = CallErrorKind::Unavailable;
+        CallError { kind, message }.into()
+    })
 }
 
 fn unusable_tls(error: &tonic::transport::Error) -> Usage {
@@ -186,6 +270,11 @@ impl FromStr for ServerAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(name) = text.strip_prefix("dns:///") {
+            let url = WebUrl::parse(&format!("http://{name}"));
+            let url = url.filter(|url| url.uri().port().is_some() && url.authority() == name);
+            return url.map(Self::Name).ok_or("expected dns:///NAME:PORT");
+        }
         let web = match text.strip_prefix("unix:") {
             Some("") => None,
             Some(_) => return Ok(Self::Unix(text.to_owned())),
@@ -203,7 +292,9 @@ impl FromStr for ServerAddress {
             )
         })
         .map(Self::Web)
-        .ok_or("expected http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH")
+        .ok_or(
+            "expected http://HOST:PORT, https://HOST:PORT, HOST:PORT, unix:PATH or dns:///NAME:PORT",
+        )
     }
 }
 
@@ -212,6 +303,7 @@ impl fmt::Display for ServerAddress {
         match self {
             Self::Web(url) => url.fmt(f),
             Self::Unix(address) => f.write_str(address),
+            Self::Name(url) => write!(f, "dns:///{}", url.authority()),
         }
     }
 }
@@ -219,6 +311,26 @@ impl fmt::Display for ServerAddress {
 // === impl TlsArgs ===
 
 impl TlsArgs {
+    /// Returns the URL of a `dns:///` target: over TLS if `--ca` is set.
+    fn url(&self, authority: &str) -> String {
+        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        format!("{scheme}://{authority}")
+    }
+
+    /// Adds TLS to the endpoint of a `dns:///` target, if `--ca` is set. The certificate must be for
+    /// `host`, if it is given, else for the host of the endpoint.
+    fn secured(&self, endpoint: Endpoint, host: Option<&str>) -> anyhow::Result<Endpoint> {
+        if self.ca.is_none() {
+            return Ok(endpoint);
+        }
+        let mut config = self.config()?;
+        if let Some(host) = host {
+            config = config.domain_name(host);
+        }
+        let secured = endpoint.tls_config(config);
+        secured.map_err(|error| unusable_tls(&error).into())
+    }
+
     fn config(&self) -> Result<ClientTlsConfig, Usage> {
         let Some(ca) = &self.ca else {
             return Err(Usage(CA_NEEDED.to_owned()));
@@ -267,6 +379,9 @@ pub(crate) fn is_connection_ending(status: &Status) -> bool {
     info.is_some_and(|info| info.reason == "CONNECTION_ENDING")
 }
 
+const ONE_SERVER: &str = "this command calls one server: name one with --server; denials and report \
+                          accept several";
+
 const CA_NEEDED: &str = "an https server needs --ca FILE; for a certificate of a public CA, name \
                          the system's file, for example /etc/ssl/certs/ca-certificates.crt";
 
@@ -304,10 +419,15 @@ mod tests {
                 false,
             ),
             ("unix:/run/c.sock", "unix:/run/c.sock", false),
+            ("dns:///countersign:50052", "dns:///countersign:50052", true),
+            ("dns:///localhost:50052", "dns:///localhost:50052", false),
         ] {
             let server: ServerAddress = text.parse().unwrap();
             assert_eq!(
-                (server.to_string().as_str(), server.is_exposed()),
+                (
+                    server.to_string().as_str(),
+                    server.is_exposed(&TlsArgs::default())
+                ),
                 (shown, is_exposed),
                 "{text}"
             );
@@ -332,6 +452,10 @@ mod tests {
             "::1",
             "[::1]",
             "http://host:70000",
+            "dns:///host",
+            "dns:///host:1/",
+            "dns://host:1",
+            "dns:///",
         ] {
             assert!(wrong.parse::<ServerAddress>().is_err(), "{wrong:?}");
         }

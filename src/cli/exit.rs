@@ -39,6 +39,9 @@ const NOT_FOUND: u8 = 66;
 /// `EX_UNAVAILABLE` of sysexits.h.
 const UNAVAILABLE: u8 = 69;
 
+/// Some replicas did not answer: `EX_TEMPFAIL` of sysexits.h.
+pub(crate) const PARTIAL: u8 = 75;
+
 /// `EX_NOPERM` of sysexits.h.
 const DENIED: u8 = 77;
 

@@ -13,6 +13,7 @@ use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
 use countersign::oauth::diagnosis::{
     BUDGET, Diagnosis, ForwardedHeaders, MismatchEvidence, OriginSetting, diagnose,
+    passing_profiles,
 };
 use countersign::oauth::{
     BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParseLimits, Rejection, Request,
@@ -24,7 +25,7 @@ use super::capture::{self, CaptureHints, CapturedRequest};
 use super::exit::Usage;
 use super::output::{self, Format};
 use super::shared_secrets::SharedSecrets;
-use super::{difference, input, secret_input};
+use super::{difference, input, secret_input, would_pass};
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
@@ -140,6 +141,8 @@ struct RequestReport {
     first_difference: Option<usize>,
     /// The change that corrects the client.
     remedy: Option<String>,
+    /// The compat profiles that would let the request pass, if no other change is made.
+    compat_profiles: Option<Vec<&'static str>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -176,14 +179,20 @@ impl RequestReport {
         };
         match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
+                if let Err(missing) = keys.suffice(&signed) {
+                    // A cause may need no more than the keys that were given.
+                    let diagnosis = keys.diagnose(&request, forwarded(raw)).ok_or(missing)?;
+                    return Ok(Self::refused(Rejection::SignatureMismatch).explained(diagnosis));
+                }
                 let verdict = Self::of_signed(signed, keys, now)?;
                 if verdict.verdict == Verdict::Verified {
                     return Ok(verdict);
                 }
-                Ok(match keys.diagnose(&request, forwarded(raw)) {
-                    Some(diagnosis) => verdict.explained(diagnosis),
-                    None => verdict,
-                })
+                Ok(keys.with_evidence(&request, forwarded(raw), |evidence| {
+                    verdict
+                        .explained(diagnose(evidence, BUDGET))
+                        .passing_with(passing_profiles(evidence, CompatSet::NONE, BUDGET))
+                }))
             }
             Ok(None) => Ok(Self::unsigned()),
             Err(Rejection::SignatureMethodUnsupported) => Ok(Self::unsupported_method(raw)),
@@ -247,7 +256,11 @@ impl RequestReport {
         }
     }
 
-    fn explained(self, diagnosis: Diagnosis) -> Self {
+    /// Adds the explanation, if there is any.
+    fn explained(self, diagnosis: Option<Diagnosis>) -> Self {
+        let Some(diagnosis) = diagnosis else {
+            return self;
+        };
         let cause = Some(diagnosis.cause());
         let Diagnosis {
             base_string,
@@ -263,6 +276,15 @@ impl RequestReport {
             client_base_string: Some(client_base_string),
             first_difference,
             remedy: Some(remedy),
+            ..self
+        }
+    }
+
+    /// Adds the profiles that would let the request pass, if there are any.
+    fn passing_with(self, profiles: CompatSet) -> Self {
+        let names = profiles.iter().map(CompatProfile::name).collect();
+        Self {
+            compat_profiles: (!profiles.is_empty()).then_some(names),
             ..self
         }
     }
@@ -283,6 +305,7 @@ impl RequestReport {
 
     fn print(&self, format: ExplainFormat) -> anyhow::Result<()> {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let profiles = self.compat_profiles.as_deref().unwrap_or_default();
         let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
             ("read as", self.read.clone()),
@@ -291,6 +314,7 @@ impl RequestReport {
             ("advice", text(self.advice.as_deref())),
             ("cause", text(self.cause.as_deref())),
             ("remedy", text(self.remedy.as_deref())),
+            (would_pass::LABEL, would_pass::text(profiles)),
             ("base string", text(self.base_string.as_deref())),
         ];
         if let (Some(ours), Some(theirs), Some(at)) = (
@@ -354,15 +378,15 @@ impl ExplainKeys {
         Ok(request.timestamp())
     }
 
-    /// Returns the cause of the refusal, if it is known.
-    fn diagnose(
+    fn with_evidence<R>(
         &self,
         request: &Request<'_>,
         forwarded: ForwardedHeaders<'_>,
-    ) -> Option<Diagnosis> {
+        with: impl FnOnce(&MismatchEvidence<'_>) -> R,
+    ) -> R {
         let expired_secrets: Vec<_> = self.old_secrets.iter().map(Secret::expose).collect();
         self.with_keys(|&keys| {
-            let evidence = MismatchEvidence {
+            with(&MismatchEvidence {
                 request,
                 limits: &ParseLimits::default(),
                 compat: self.compat,
@@ -372,8 +396,7 @@ impl ExplainKeys {
                 received: None,
                 setting: OriginSetting::Origin,
                 reveal: true,
-            };
-            diagnose(&evidence, BUDGET)
+            })
         })
     }
 

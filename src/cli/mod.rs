@@ -1,9 +1,10 @@
 //! The command line: one file or folder for each command.
 //!
 //! Only this folder and `main.rs` print. The other files are shared: `client` (connection to a
-//! server), `refusal` (errors of calls), `confirm` (`--yes`), `input` and `secret_input` (files and
-//! secrets), `private_file` (output with secrets), `output` and `paging` (records and lists),
-//! `examples` (of `--help`), and `exit` (exit statuses).
+//! server), `replicas` and `resolution` (connections to every replica), `refusal` (errors of calls),
+//! `confirm` (`--yes`), `moment` (times), `input` and `secret_input` (files and secrets),
+//! `private_file` (output with secrets), `output` and `paging` (records and lists), `examples` (of
+//! `--help`), and `exit` (exit statuses).
 
 mod apply;
 mod capture;
@@ -23,13 +24,16 @@ mod import;
 mod input;
 mod keygen;
 mod man;
+mod moment;
 mod output;
 mod paging;
 mod private_file;
 mod refusal;
 mod rekey;
+mod replicas;
 mod report;
 mod request_token;
+mod resolution;
 mod secret_input;
 mod serve;
 mod service_flags;
@@ -37,6 +41,7 @@ mod shared_secrets;
 mod sign;
 mod token;
 mod user;
+mod would_pass;
 
 use std::process::ExitCode;
 
@@ -124,6 +129,7 @@ Exit status:
   64   wrong usage or configuration, including a missing or unreadable file
   66   not found: no such consumer, token, user or denial
   69   unavailable: no connection to the server, no answer, or its store is unavailable
+  75   partial output: some replicas did not answer (denials, report)
   77   permission denied: the token is missing or wrong, or its role may not make the call
   141  the reader of the output closed it early, for example head";
 

@@ -81,10 +81,10 @@ pub(crate) fn note(text: &str) {
 }
 
 /// Prints one record.
-pub(crate) fn record<T: Serialize>(
+pub(crate) fn record<T: Serialize, N: AsRef<str>>(
     format: Format,
     record: &T,
-    fields: &[Field],
+    fields: &[(N, String)],
 ) -> anyhow::Result<()> {
     match format {
         Format::Json => line(&serde_json::to_string_pretty(record)?),
@@ -92,11 +92,11 @@ pub(crate) fn record<T: Serialize>(
     }
 }
 
-fn table(fields: &[Field]) -> anyhow::Result<()> {
-    let names = fields.iter().map(|(name, _)| name.len());
+fn table<N: AsRef<str>>(fields: &[(N, String)]) -> anyhow::Result<()> {
+    let names = fields.iter().map(|(name, _)| name.as_ref().len());
     let width = names.max().unwrap_or_default();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-        line(&format!("{name:width$}  {value}"))?;
+        line(&format!("{:width$}  {value}", name.as_ref()))?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ impl Paging {
         page: impl AsyncFn(i32, String) -> anyhow::Result<(Vec<T>, String)>,
         row: impl Fn(&T) -> Vec<String>,
     ) -> anyhow::Result<()> {
-        let (mut left, mut page_token) = (self.limit.unwrap_or(usize::MAX), String::new());
+        let (mut left, mut page_token) = (self.limit(), String::new());
         while left > 0 {
             let (mut items, next) = page(self.size(left), page_token).await?;
             items.truncate(left);
@@ -46,6 +46,30 @@ impl Paging {
             page_token = next;
         }
         list.end()
+    }
+
+    /// Fetches the list. `page` fetches a page, as for [`print`](Self::print).
+    pub(crate) async fn fetch<T>(
+        &self,
+        page: impl AsyncFn(i32, String) -> anyhow::Result<(Vec<T>, String)>,
+    ) -> anyhow::Result<Vec<T>> {
+        let (mut fetched, mut page_token) = (Vec::new(), String::new());
+        let limit = self.limit();
+        while fetched.len() < limit {
+            let (items, next) = page(self.size(limit - fetched.len()), page_token).await?;
+            fetched.extend(items);
+            if next.is_empty() {
+                break;
+            }
+            page_token = next;
+        }
+        fetched.truncate(limit);
+        Ok(fetched)
+    }
+
+    /// Returns the largest number of entries.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
     }
 
     /// Returns the size of the next page: not more than the rest of the limit.

@@ -11,7 +11,7 @@ use countersign::config::{Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::reload::{ReloadSource, TokenVariables};
-use countersign::server::{self, App, BindError, Listeners};
+use countersign::server::{self, App, BindError, Listeners, ServiceLogo};
 use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
 use rustix::process::Signal;
@@ -102,6 +102,8 @@ async fn serve(
             AdminToken::load_or_create(&config.data_dir, admin.as_deref(), entropy.as_ref())?;
         let issuer_token = issuer_token(&config, issuer.as_deref(), &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
+        let logo = ServiceLogo::load(config.authorize.logo_file.as_deref())
+            .map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let app = App {
             config: Arc::new(config),
@@ -112,6 +114,7 @@ async fn serve(
             admin_token,
             issuer_token,
             directory,
+            logo: logo.map(Arc::new),
         };
         Ok(server::run(listeners, app, Some(reload), shutdown).await?)
     };

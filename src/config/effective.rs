@@ -80,23 +80,21 @@ fn lines_of_default() -> BTreeMap<String, usize> {
 fn of_key(settings: &Settings, key: &str) -> Option<EffectiveSetting> {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let setting = settings.strongest(key)?;
-    let value = value_of(setting, settings.defaults.get(key));
-    let value = match value {
-        Value::String(url) if key == "store.url" => Value::String(without_passwords(&url)),
-        value => value,
-    };
+    let mut value = value_of(setting, settings.defaults.get(key));
+    if let (Value::String(url), "store.url") = (&mut value, key) {
+        *url = without_passwords(url);
+    }
     Some(one(section, name, setting, value))
 }
 
 fn of_route(number: usize, route: &Setting) -> Vec<EffectiveSetting> {
     let section = format!("route[{number}]");
-    match &route.value {
-        RawValue::Table(keys) => keys
-            .iter()
-            .map(|(name, setting)| one(&section, name, setting, value_of(setting, None)))
-            .collect(),
-        _ => Vec::new(),
-    }
+    let RawValue::Table(keys) = &route.value else {
+        return Vec::new();
+    };
+    keys.iter()
+        .map(|(name, setting)| one(&section, name, setting, value_of(setting, None)))
+        .collect()
 }
 
 fn one(section: &str, name: &str, setting: &Setting, value: Value) -> EffectiveSetting {

@@ -7,7 +7,7 @@
 //! - `source`, `setting`: collect the strongest setting of each key from default, file, environment
 //!   and flags.
 //! - `reader`: turns settings into values and collects the mistakes.
-//! - `value`, `web_url`: parse the text of one value.
+//! - `value`, `web_url`, `accent_color`: parse the text of one value.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
 //! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
@@ -19,6 +19,7 @@
 //! - `warnings`: settings that are valid but risky; each start and reload logs them.
 //! - `mistake`: the error type, with the place of each mistake and its remedy.
 
+mod accent_color;
 mod api;
 mod check;
 mod connection_files;
@@ -46,6 +47,7 @@ mod value;
 mod warnings;
 mod web_url;
 
+pub use self::accent_color::AccentColor;
 pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};

@@ -15,6 +15,8 @@ pub struct DenialFilter {
     pub cause: Option<String>,
     /// The earliest time.
     pub since: Option<UnixTime>,
+    /// The time after the latest one.
+    pub until: Option<UnixTime>,
 }
 
 impl DenialFilter {
@@ -25,11 +27,13 @@ impl DenialFilter {
             reason,
             cause,
             since,
+            until,
         } = self;
         equals(consumer_key, &denial.consumer_key)
             && equals(reason, denial.reason)
             && has_cause(cause, &denial.explanation)
             && since.is_none_or(|since| denial.time >= since)
+            && until.is_none_or(|until| denial.time < until)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Masking of request texts for storage: truncated, escaped, and without query values.
 
-use std::fmt::Write as _;
+use std::ascii;
+use std::fmt::{self, Write};
 
 use crate::oauth::shows_name;
 
@@ -57,6 +58,57 @@ fn push(text: &mut String, bytes: &[u8]) {
     }
 }
 
+/// Appends the beginning of a text of ours, which may quote the request: at most `limit` bytes.
+/// Bytes other than printable ASCII are escaped. Quotes stay as they are.
+pub(super) fn append(text: &mut String, value: impl fmt::Display, limit: usize) {
+    let mut bounded = BoundedText {
+        limit: text.len() + limit,
+        text,
+    };
+    // The end of the room ends the writing.
+    let _: fmt::Result = write!(bounded, "{value}");
+}
+
+/// Appends the beginning of a text of the caller, like [`append`].
+pub(super) fn append_bytes(text: &mut String, bytes: &[u8], limit: usize) {
+    let mut bounded = BoundedText {
+        limit: text.len() + limit,
+        text,
+    };
+    // The end of the room ends the writing.
+    let _: fmt::Result = bounded.push(bytes);
+}
+
+/// A text up to a length.
+struct BoundedText<'t> {
+    text: &'t mut String,
+    limit: usize,
+}
+
+impl Write for BoundedText<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.push(piece.as_bytes())
+    }
+}
+
+impl BoundedText<'_> {
+    fn push(&mut self, bytes: &[u8]) -> fmt::Result {
+        for &byte in bytes {
+            let is_quote = matches!(byte, b'"' | b'\'');
+            let escaped = (!is_quote).then(|| ascii::escape_default(byte));
+            let len = escaped.as_ref().map_or(1, ExactSizeIterator::len);
+            if self.text.len() + len > self.limit {
+                return Err(fmt::Error);
+            }
+            match escaped {
+                Some(escaped) => self.text.extend(escaped.map(char::from)),
+                None => self.text.push(char::from(byte)),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Returns whether a byte is stored without escaping.
 const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'"' | b'\'')
@@ -106,6 +158,16 @@ mod tests {
         for byte in 0..=u8::MAX {
             assert_eq!(is_plain(byte), [byte].escape_ascii().count() == 1, "{byte}");
         }
+    }
+
+    #[test]
+    fn a_text_of_ours_keeps_its_quotes_and_cannot_forge_a_line() {
+        let mut text = "a ".to_owned();
+        append(&mut text, "\"b\" 'c'\r\n\u{2028}", 100);
+        assert_eq!(text, r#"a "b" 'c'\r\n\xe2\x80\xa8"#);
+        let mut text = String::new();
+        append(&mut text, "abc\u{1}d", 6);
+        assert_eq!(text, "abc", "no escape is cut");
     }
 
     #[test]

@@ -14,9 +14,10 @@
 //!
 //! - `collector`: [`Diagnostics`]; `state`: the shared state of its clones.
 //! - `refused_request`, `sent_request`: the input; `record`, `masking`: a stored denial and how its
-//!   texts are masked.
+//!   texts are masked; `details`: its facts; `remedy`: the remedy for each reason.
 //! - `recent`, `buffer`, `filter`, `watch`: storage and queries of denials.
 //! - `ledger`, `counts`, `tally`, `report`: counts by consumer.
+//! - `hour`, `time_slots`: counts of the last hour.
 //! - `explainer`, `explain_job`, `explanation`, `rate`: causes of signature mismatches.
 //!
 //! # Security
@@ -30,28 +31,35 @@
 mod buffer;
 mod collector;
 mod counts;
+mod details;
 mod explain_job;
 mod explainer;
 mod explanation;
 mod filter;
+mod hour;
 mod ledger;
 mod masking;
 mod rate;
 mod recent;
 mod record;
 mod refused_request;
+mod remedy;
 mod report;
 mod sent_request;
 mod state;
 mod tally;
+mod time_slots;
 mod watch;
 
 pub use collector::Diagnostics;
+pub use details::DenialDetails;
 pub use explain_job::PendingExplanation;
 pub use explanation::Explanation;
 pub use filter::DenialFilter;
+pub use hour::{ConsumerHour, HourReport, MinuteReport, ResultCounts};
+pub use ledger::CountedConsumer;
 pub use record::DenialRecord;
-pub use refused_request::RefusedRequest;
+pub use refused_request::{RefusalContext, RefusedRequest, ToldCaller};
 pub use report::ConsumerReport;
 pub use sent_request::SentRequest;
 pub use tally::WordTally;

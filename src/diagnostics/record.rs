@@ -1,11 +1,12 @@
 //! A stored denial, as operators see it.
 
+use super::details::DenialDetails;
 use super::explanation::Explanation;
 use super::masking;
-use super::refused_request::RefusedRequest;
+use super::refused_request::{RefusalContext, RefusedRequest};
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::oauth::SignatureMethod;
+use crate::oauth::{CompatSet, SignatureMethod};
 
 /// A stored denial: a request that was refused, or would have been if its route were not in shadow
 /// mode.
@@ -35,6 +36,26 @@ pub struct DenialRecord {
     pub mode: Mode,
     /// The explanation, if the signature did not match.
     pub explanation: Explanation,
+    /// The compat profiles that would have let the request pass, and that its consumer lacks.
+    pub profiles: CompatSet,
+    /// The name of the consumer with that key; empty if there is none.
+    pub consumer_name: String,
+    /// The address of the client; empty if it is unknown.
+    pub client_address: String,
+    /// `x-request-id`; empty if the request has none.
+    pub request_id: String,
+    /// The rule of the configuration that decided; empty if no rule applies.
+    pub rule: String,
+    /// The HTTP status of the answer; 0 if a failure of ours was the reason.
+    pub status: u16,
+    /// `oauth_problem` of the answer; empty if a failure of ours was the reason.
+    pub problem: &'static str,
+    /// `oauth_problem_advice` of the answer.
+    pub advice: String,
+    /// The facts for operators.
+    pub details: DenialDetails,
+    /// The remedy for the reason.
+    reason_remedy: &'static str,
 }
 
 impl DenialRecord {
@@ -53,7 +74,26 @@ impl DenialRecord {
             path: String::new(),
             mode: Mode::Enforce,
             explanation: Explanation::NotSought,
+            profiles: CompatSet::NONE,
+            consumer_name: String::new(),
+            client_address: String::new(),
+            request_id: String::new(),
+            rule: String::new(),
+            status: 0,
+            problem: "",
+            advice: String::new(),
+            details: DenialDetails::NONE,
+            reason_remedy: "",
         }
+    }
+
+    /// Returns the remedy: that of the explanation, if one was sought, else that of the reason.
+    /// Empty while the search goes on.
+    pub fn remedy(&self) -> &str {
+        if let Explanation::NotSought = self.explanation {
+            return self.reason_remedy;
+        }
+        self.explanation.remedy()
     }
 
     /// Overwrites the record, except for its sequence number, and reuses its memory.
@@ -69,6 +109,7 @@ impl DenialRecord {
         self.signature_method = refused.signature_method();
         self.mode = refused.mode;
         self.explanation = explanation;
+        self.profiles = CompatSet::NONE;
         // A key is visible ASCII. Escaping would break searches for a key with a quote.
         self.consumer_key.clear();
         self.consumer_key
@@ -77,6 +118,32 @@ impl DenialRecord {
         masking::set(&mut self.method, refused.method);
         masking::set(&mut self.host, refused.host);
         masking::set_target(&mut self.path, refused.target);
+        self.fill_context(refused);
+    }
+
+    fn fill_context(&mut self, refused: &RefusedRequest<'_>) {
+        let RefusalContext {
+            client_address,
+            request_id,
+            rule,
+            told,
+            details,
+        } = refused.context;
+        self.reason_remedy = refused.remedy();
+        self.status = told.map_or(0, |told| told.status);
+        self.problem = told.map_or("", |told| told.problem);
+        masking::set(&mut self.client_address, client_address);
+        masking::set(&mut self.request_id, request_id);
+        self.details.set(details);
+        let texts = [
+            (&mut self.consumer_name, refused.consumer_name()),
+            (&mut self.rule, rule),
+            (&mut self.advice, told.map_or("", |told| told.advice)),
+        ];
+        for (text, value) in texts {
+            text.clear();
+            masking::append(text, value, MAX_TEXT_LEN);
+        }
     }
 
     /// Returns the memory that the record uses, in bytes.
@@ -87,10 +154,21 @@ impl DenialRecord {
             method,
             host,
             path,
+            consumer_name,
+            client_address,
+            request_id,
+            rule,
+            advice,
             ..
         } = self;
-        let texts = [decision_id, consumer_key, method, host, path];
-        let capacity: usize = texts.into_iter().map(String::capacity).sum();
-        size_of::<Self>() + capacity + self.explanation.heap_size()
+        let request = [decision_id, consumer_key, method, host, path];
+        let context = [consumer_name, client_address, request_id, rule, advice];
+        let texts = request.into_iter().chain(context);
+        let capacity: usize = texts.map(String::capacity).sum();
+        let details = self.details.heap_size();
+        size_of::<Self>() + capacity + details + self.explanation.heap_size()
     }
 }
+
+/// The longest text of ours that is stored, in bytes.
+const MAX_TEXT_LEN: usize = 1024;

@@ -45,6 +45,7 @@ mod watches;
 pub use app::App;
 pub use assembly::http_routes;
 pub use error::ServerError;
+pub use http::{LogoError, ServiceLogo};
 pub use named_files::{FileCheck, FileState, check_files};
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};

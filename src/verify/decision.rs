@@ -97,7 +97,7 @@ impl Identity {
     }
 
     /// Returns the access token that the request is signed with.
-    pub(super) fn token(&self) -> Option<&AccessToken> {
+    pub fn token(&self) -> Option<&AccessToken> {
         self.token.as_deref()
     }
 }
@@ -115,6 +115,12 @@ pub struct Denial {
     pub signature_method: Option<SignatureMethod>,
     /// The stored credentials that an unproven request names.
     pub claimed_caller: Option<ClaimedCaller>,
+    /// The token that an unproven request names, if it was issued to another consumer than the one
+    /// that the request names.
+    ///
+    /// # Security
+    /// For operators only, like [`ClaimedCaller`].
+    pub foreign_token: Option<ClaimedToken>,
 }
 
 /// The stored credentials that an unproven request names, for diagnosis only.
@@ -148,6 +154,22 @@ impl ClaimedToken {
             Self::Temporary(token) => &token.secret,
         }
     }
+
+    /// Returns the consumer that they were issued to.
+    pub fn consumer_key(&self) -> &ConsumerKey {
+        match self {
+            Self::Access(token) => &token.consumer_key,
+            Self::Temporary(token) => &token.consumer_key,
+        }
+    }
+
+    /// Returns the user that token credentials act for.
+    pub fn user_id(&self) -> Option<&UserId> {
+        match self {
+            Self::Access(token) => token.user_id.as_ref(),
+            Self::Temporary(_) => None,
+        }
+    }
 }
 
 impl Denial {
@@ -159,6 +181,7 @@ impl Denial {
             claimed_consumer_key: None,
             signature_method: None,
             claimed_caller: None,
+            foreign_token: None,
         }
     }
 

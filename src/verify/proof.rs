@@ -106,7 +106,7 @@ pub(super) async fn prove<'r, S: CredentialSource>(
         (Ok(proven), Err(_)) => proven.check_body(None),
         (Err(rejection), _) => Err(rejection),
     };
-    let (reason, claimed_caller) = match (signer, verdict) {
+    let (reason, claimed_caller, foreign_token) = match (signer, verdict) {
         (
             Ok(Signer {
                 consumer, token, ..
@@ -120,13 +120,24 @@ pub(super) async fn prove<'r, S: CredentialSource>(
                 now,
             });
         }
-        (Ok(signer), Err(rejection)) => (Reason::Rejected(rejection), Some(signer.into_claimed())),
-        (Err(Unprovable { reason, caller }), _) => (reason, caller),
+        (Ok(signer), Err(rejection)) => {
+            let reason = Reason::Rejected(rejection);
+            (reason, Some(signer.into_claimed()), None)
+        }
+        (Err(unprovable), _) => {
+            let Unprovable {
+                reason,
+                caller,
+                foreign_token,
+            } = unprovable;
+            (reason, caller, foreign_token)
+        }
     };
     Err(Interruption::Denied(Denial {
         claimed_consumer_key: claimed,
         signature_method: Some(method),
         claimed_caller,
+        foreign_token,
         ..Denial::of(reason)
     }))
 }
@@ -142,6 +153,8 @@ struct Signer<T> {
 struct Unprovable {
     reason: Reason,
     caller: Option<ClaimedCaller>,
+    /// The token, if it was issued to another consumer.
+    foreign_token: Option<ClaimedToken>,
 }
 
 impl<T: SigningToken> FoundCredentials<T> {
@@ -156,13 +169,16 @@ impl<T: SigningToken> FoundCredentials<T> {
             return Err(Unprovable {
                 reason: Reason::UnknownConsumer,
                 caller: None,
+                foreign_token: None,
             });
         };
         let allows_method = consumer.allows(signed.signature_method());
+        let (token, foreign) = match self.token {
+            Some(token) if *token.consumer_key() == consumer.key => (Some(token), None),
+            foreign => (None, foreign),
+        };
         let signer = Signer {
-            token: self
-                .token
-                .filter(|token| *token.consumer_key() == consumer.key),
+            token,
             compat: source.compat(&consumer),
             consumer,
         };
@@ -176,6 +192,7 @@ impl<T: SigningToken> FoundCredentials<T> {
         Err(Unprovable {
             reason,
             caller: Some(signer.into_claimed()),
+            foreign_token: foreign.map(SigningToken::into_claimed),
         })
     }
 }

@@ -9,6 +9,8 @@
 mod origin;
 mod policy;
 
+use std::fmt;
+
 use http::uri::Authority;
 use percent_encoding::{percent_decode, percent_decode_str};
 
@@ -66,6 +68,20 @@ impl Route {
         let methods = self.methods.is_empty()
             || (!other.methods.is_empty() && other.methods.iter().all(within));
         host && path && methods
+    }
+}
+
+/// Writes the keys that select requests, for example `host api.example.com, path_prefix /v1`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.as_ref().map(|host| format!("host {host}"));
+        let path = self.path_prefix.as_ref();
+        let path = path.map(|prefix| format!("path_prefix {prefix}"));
+        let methods = (!self.methods.is_empty()).then(|| self.methods.join(" "));
+        let methods = methods.map(|methods| format!("methods {methods}"));
+        let keys: Vec<_> = [host, path, methods].into_iter().flatten().collect();
+        f.write_str(if keys.is_empty() { "every request" } else { "" })?;
+        f.write_str(&keys.join(", "))
     }
 }
 
@@ -293,6 +309,21 @@ mod tests {
         assert!(!route(None, Some("/v"), &[]).covers(&narrow));
         assert!(!route(None, None, &["PUT"]).covers(&narrow));
         assert!(!route(None, None, &["GET"]).covers(&route(None, None, &[])));
+    }
+
+    #[test]
+    fn a_route_is_shown_by_the_keys_that_select_requests() {
+        let route = Route {
+            host: Some("api.example.com".to_owned()),
+            path_prefix: Some("/v1".to_owned()),
+            methods: vec!["GET".to_owned(), "HEAD".to_owned()],
+            ..Route::default()
+        };
+        assert_eq!(
+            route.to_string(),
+            "host api.example.com, path_prefix /v1, methods GET HEAD"
+        );
+        assert_eq!(Route::default().to_string(), "every request");
     }
 
     #[test]

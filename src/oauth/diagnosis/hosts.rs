@@ -24,6 +24,8 @@ pub(super) struct HostCandidate {
     pub(super) source: HostSource,
     /// The client signs exactly this text: not in lower case, or not a valid host.
     pub(super) is_verbatim: bool,
+    /// It is one of very many guesses.
+    pub(super) is_one_of_many: bool,
 }
 
 /// Returns every candidate for another host, the likely ones first.
@@ -85,6 +87,7 @@ fn with_ports(
     let ports = forwarded_port(evidence).into_iter().chain(own_port);
     authorities.extend(ports.map(|port| joined(host, Some(port))));
     authorities.extend(other_spelling(host));
+    authorities.push(toggled_www(host));
     let capitals = host.iter().any(u8::is_ascii_uppercase);
     let mut candidates: Vec<_> = authorities
         .into_iter()
@@ -92,6 +95,7 @@ fn with_ports(
             authority,
             source,
             is_verbatim: false,
+            is_one_of_many: false,
         })
         .collect();
     candidates.extend(capitals.then(|| verbatim(authority.to_vec(), source)));
@@ -110,6 +114,7 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
             authority,
             source: HostSource::Spelling,
             is_verbatim: false,
+            is_one_of_many: false,
         }));
     }
     candidates.extend(other_spelling(host).map(|other| {
@@ -119,10 +124,25 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
             ..verbatim(joined(&other, port), HostSource::Spelling)
         }
     }));
-    let lower = sent.to_ascii_lowercase();
-    let with_user = USERS.map(|user| [user, b"@", &*lower].concat());
-    candidates.extend(with_user.map(|text| verbatim(text, HostSource::Spelling)));
+    candidates.extend(with_user(sent));
     candidates
+}
+
+/// Returns the authority behind the user names and passwords of examples.
+fn with_user(sent: &[u8]) -> impl Iterator<Item = HostCandidate> {
+    let lower = sent.to_ascii_lowercase();
+    let passwords = PASSWORDS.into_iter().map(Some).chain([None]);
+    let users = USERS
+        .into_iter()
+        .flat_map(move |user| passwords.clone().map(move |password| (user, password)));
+    users.map(move |(user, password)| {
+        let password = password.map(|password| [b":", password].concat());
+        let text = [user, &password.unwrap_or_default(), b"@", &lower].concat();
+        HostCandidate {
+            is_one_of_many: true,
+            ..verbatim(text, HostSource::Spelling)
+        }
+    })
 }
 
 const fn verbatim(authority: Vec<u8>, source: HostSource) -> HostCandidate {
@@ -130,6 +150,7 @@ const fn verbatim(authority: Vec<u8>, source: HostSource) -> HostCandidate {
         authority,
         source,
         is_verbatim: true,
+        is_one_of_many: false,
     }
 }
 
@@ -230,15 +251,30 @@ const LOOPBACK: [&[u8]; 5] = [
     b"host.docker.internal",
 ];
 
-/// The user names and passwords of examples.
-const USERS: [&[u8]; 7] = [
-    b"user:password",
-    b"user:pass",
+/// The user names of examples.
+const USERS: [&[u8]; 8] = [
     b"user",
-    b"username:password",
-    b"admin:admin",
-    b"admin:password",
+    b"username",
     b"admin",
+    b"api",
+    b"jane",
+    b"john",
+    b"test",
+    b"root",
+];
+
+/// The passwords of examples.
+const PASSWORDS: [&[u8]; 10] = [
+    b"password",
+    b"pass",
+    b"pw",
+    b"passwd",
+    b"pwd",
+    b"secret",
+    b"admin",
+    b"test",
+    b"123456",
+    b"",
 ];
 
 /// The most named hosts that are tried.

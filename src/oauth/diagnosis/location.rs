@@ -35,6 +35,7 @@ struct AuthorityChange {
     remedy: Option<&'static str>,
     /// A header names it.
     is_likely: bool,
+    is_one_of_many: bool,
 }
 
 impl AuthorityChange {
@@ -45,6 +46,7 @@ impl AuthorityChange {
             rule,
             remedy: None,
             is_likely: false,
+            is_one_of_many: false,
         }
     }
 
@@ -55,13 +57,18 @@ impl AuthorityChange {
             rule,
             remedy,
             is_likely,
+            is_one_of_many,
         } = self;
         let change = BaseStringChange::new(cause, BaseStringPart::Authority, move |variant| {
             variant.authority = Cow::Owned(text.clone());
             variant.port = rule;
         });
         let change = change.with_remedy(remedy);
-        if is_likely { change.likely() } else { change }
+        match (is_likely, is_one_of_many) {
+            (true, _) => change.likely(),
+            (false, true) => change.among_many(),
+            (false, false) => change,
+        }
     }
 }
 
@@ -143,6 +150,7 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         authority,
         source,
         is_verbatim,
+        is_one_of_many,
     } = candidate;
     let is_own = split_port(&authority).0.eq_ignore_ascii_case(own);
     let cause = match (is_own, is_verbatim) {
@@ -162,6 +170,7 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
             HostSource::Spelling => Some(remedy::OTHER_SPELLING),
         },
         is_likely: source != HostSource::Spelling,
+        is_one_of_many,
         ..AuthorityChange::new(cause, authority, rule)
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn changes<'e>(
     changes.extend(shorter(evidence, &whole));
     changes.extend(last_slash(&whole));
     changes.extend(normalized_by_client(&whole));
+    changes.extend(respelled(&whole));
     changes.extend(normalized_by_proxy(&whole));
     changes.extend(encoded_by_client(&whole));
     if whole.len() <= MAX_PATH_LEN {
@@ -161,40 +162,38 @@ fn normalized_by_client(whole: &[u8]) -> Vec<PathChange> {
     let plain = without_needless_escapes(whole);
     let resolved = without_dot_segments(whole);
     let all = without_dot_segments(&merged(&plain));
-    let mut ways = vec![
+    let reserved = |byte: u8| b"!$&'()*+,;=:@".contains(&byte);
+    let ways = [
         (MismatchCause::PathEscapes, plain),
-        (
-            MismatchCause::PathEscapes,
-            escapes_in(whole, u8::to_ascii_uppercase),
-        ),
-        (
-            MismatchCause::PathEscapes,
-            escapes_in(whole, u8::to_ascii_lowercase),
-        ),
+        (MismatchCause::PathEscapes, decoded_where(whole, reserved)),
         (MismatchCause::PathSlashes, merged(whole)),
         (MismatchCause::PathDotSegments, merged(&resolved)),
         (MismatchCause::PathDotSegments, resolved),
         (MismatchCause::PathDotSegments, all),
-        (MismatchCause::PathCase, lower_case(whole)),
-        (MismatchCause::PathCase, whole.to_ascii_lowercase()),
-        (MismatchCause::PathCase, whole.to_ascii_uppercase()),
     ];
-    let encoded = ENCODERS.map(|encoder| encoder.respelled(whole));
-    ways.extend(encoded.map(|path| (MismatchCause::PathEscapes, path)));
-    let reserved = |byte: u8| b"!$&'()*+,;=:@".contains(&byte);
-    ways.extend([
-        (MismatchCause::PathEscapes, decoded_where(whole, reserved)),
-        (
-            MismatchCause::PathEscapes,
-            replaced_part(whole, b"+", b"%20"),
-        ),
-        (
-            MismatchCause::PathEscapes,
-            replaced_part(whole, b"%20", b"+"),
-        ),
-    ]);
     ways.into_iter()
         .map(|(cause, path)| PathChange::new(cause, path).with_remedy(remedy::PATH_BY_CLIENT))
+        .collect()
+}
+
+/// Returns the paths that a client signs in another spelling, unless a proxy changed it on the way.
+fn respelled(whole: &[u8]) -> Vec<PathChange> {
+    let encoded = ENCODERS.map(|encoder| encoder.respelled(whole));
+    let escapes = [
+        escapes_in(whole, u8::to_ascii_uppercase),
+        escapes_in(whole, u8::to_ascii_lowercase),
+        replaced_part(whole, b"+", b"%20"),
+        replaced_part(whole, b"%20", b"+"),
+    ];
+    let cases = [
+        lower_case(whole),
+        whole.to_ascii_lowercase(),
+        whole.to_ascii_uppercase(),
+    ];
+    let escapes = encoded.into_iter().chain(escapes);
+    escapes
+        .map(|path| PathChange::new(MismatchCause::PathEscapes, path))
+        .chain(cases.map(|path| PathChange::new(MismatchCause::PathCase, path)))
         .collect()
 }
 

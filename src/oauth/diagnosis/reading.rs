@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 use super::super::encode::decode;
 
@@ -52,7 +53,7 @@ fn texts(sent: &[u8]) -> Vec<SignatureReading> {
         (once, "percent-encoded twice"),
         (twice, "percent-encoded three times"),
         (unquoted, "with quotes or white space around it"),
-        (spaced.collect(), "with `+` for a space"),
+        (spaced.collect(), SPACED),
     ];
     let from_base64 = STANDARD.decode(sent).ok();
     texts.extend(from_base64.map(|text| (text, "in base64 once more")));
@@ -60,7 +61,8 @@ fn texts(sent: &[u8]) -> Vec<SignatureReading> {
     texts
         .into_iter()
         .map(|(text, encoding)| SignatureReading {
-            bytes: lenient(&text),
+            // Base64 has no space.
+            bytes: (encoding != SPACED).then(|| lenient(&text)).flatten(),
             text: Some(text),
             encoding: Some(encoding),
         })
@@ -73,7 +75,8 @@ fn bytes(sent: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
     let again = again.as_deref().unwrap_or_default();
     let text = trimmed(sent);
     [
-        (lenient(&text), encoding_of(sent)),
+        (lenient(sent), encoding_of(sent)),
+        (lenient(&text), "with quotes or white space around it"),
         (hexadecimal(&text), "in hexadecimal digits"),
         (separated_hexadecimal(&text), "in hexadecimal digits"),
         (hexadecimal(again), "in base64 of hexadecimal digits"),
@@ -128,16 +131,17 @@ fn without_spaces(text: &[u8]) -> Vec<u8> {
 
 /// Decodes damaged base64: spaces for `+`, line breaks, no padding, the URL alphabet.
 pub(super) fn lenient(text: &[u8]) -> Option<Vec<u8>> {
-    let plain: Vec<u8> = text
+    // The text may be a secret. Growing would leave an unwiped copy behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    let kept = text
         .iter()
-        .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t' | b'='))
-        .map(|&byte| match byte {
-            b' ' | b'-' => b'+',
-            b'_' => b'/',
-            byte => byte,
-        })
-        .collect();
-    LENIENT.decode(plain).ok()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t' | b'='));
+    plain.extend(kept.map(|&byte| match byte {
+        b' ' | b'-' => b'+',
+        b'_' => b'/',
+        byte => byte,
+    }));
+    LENIENT.decode(&*plain).ok()
 }
 
 /// Decodes digits with a `-`, `:` or space between the bytes.
@@ -164,6 +168,8 @@ fn hexadecimal_byte(pair: &[u8; 2]) -> Option<u8> {
     }
     u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
 }
+
+const SPACED: &str = "with `+` for a space";
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

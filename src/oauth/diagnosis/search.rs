@@ -157,14 +157,14 @@ impl<'e, 's> CauseSearch<'e, 's> {
             .iter()
             .filter(|one| self.part(one) == Some(BaseStringPart::Label));
         self.try_all(&labels.cloned().collect::<Vec<_>>(), Keyring::OtherMethods)?;
+        self.try_pairs(&once, PairRank::Likely)?;
         let of_many = self.try_fresh(self.changed_once(true))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
-        self.try_pairs(&once, PairRank::Likely)?;
         self.try_all(&likely, Keyring::UsualWrong)?;
-        let schemes = once
-            .iter()
-            .filter(|one| self.part(one) == Some(BaseStringPart::Scheme));
-        let with_many: Vec<_> = schemes.chain(&of_many).cloned().collect();
+        let is_scheme = |one: &&Candidate<'e>| self.part(one) == Some(BaseStringPart::Scheme);
+        let schemes: Vec<_> = once.iter().filter(is_scheme).cloned().collect();
+        self.try_all(&schemes, Keyring::Wrong)?;
+        let with_many: Vec<_> = schemes.iter().chain(&of_many).cloned().collect();
         self.try_pairs(&with_many, PairRank::WithScheme)?;
         self.try_pairs(&once, PairRank::WithLikely)?;
         self.try_pairs(&once, PairRank::Unlikely)?;

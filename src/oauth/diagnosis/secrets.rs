@@ -59,12 +59,24 @@ impl KeyTexts<'_> {
     /// causes. Never returns an empty key, nor the right one.
     pub(super) fn wrong_keys(self) -> Vec<WrongKey> {
         let mut keys = self.misjoined();
-        keys.extend(self.misplaced());
+        keys.extend(self.exchanged());
+        keys.extend(self.identifiers());
         keys.extend(self.converted());
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
-        keys.sort_by_key(|wrong| wrong.cause);
+        keys.sort_by_key(|wrong| (self.is_unlikely(wrong.cause), wrong.cause));
         distinct(keys)
+    }
+
+    /// Returns whether a cause is less likely than another one with the same key: a secret full of
+    /// escapes was encoded when it was registered.
+    fn is_unlikely(self, cause: MismatchCause) -> bool {
+        let is_escaped = |secret: &[u8]| {
+            let decoded = Zeroizing::new(decode(&Cow::Borrowed(secret)).into_owned());
+            **decoded != *secret && *encoded_secret(&decoded) == secret
+        };
+        cause == MismatchCause::SecretsNotEncoded
+            && (is_escaped(self.consumer_secret) || is_escaped(self.token_secret))
     }
 
     /// Joins the right secrets in the ways in which clients get it wrong.
@@ -95,71 +107,57 @@ impl KeyTexts<'_> {
         keys.into_iter().map(|wrong| wrong.usual(true)).collect()
     }
 
-    /// Puts a secret, the consumer key or the token where another secret belongs.
-    fn misplaced(self) -> Vec<WrongKey> {
-        let Self {
-            consumer_secret,
-            token_secret,
-            consumer_key,
-            token,
-        } = self;
-        let secrets = [
-            (
-                "each secret in the other's place",
-                token_secret,
-                consumer_secret,
-            ),
+    /// Puts a secret where the other one belongs.
+    fn exchanged(self) -> Vec<WrongKey> {
+        let (consumer, token) = (self.consumer_secret, self.token_secret);
+        if token.is_empty() {
+            return Vec::new();
+        }
+        let placed = [
+            ("each secret in the other's place", token, consumer),
             (
                 "the consumer secret as the token secret too",
-                consumer_secret,
-                consumer_secret,
+                consumer,
+                consumer,
             ),
-            (
-                "the token secret as the consumer secret too",
-                token_secret,
-                token_secret,
-            ),
+            ("the token secret as the consumer secret too", token, token),
         ];
-        let identifiers = [
-            (
-                "the consumer key as the token secret",
-                consumer_secret,
-                consumer_key,
-            ),
+        placed
+            .map(|(secret, one, other)| {
+                WrongKey::new(MismatchCause::SecretsExchanged, secret, joined(one, other))
+            })
+            .into()
+    }
+
+    /// Puts the consumer key or the token where a secret belongs.
+    fn identifiers(self) -> Vec<WrongKey> {
+        let (key, token) = (self.consumer_key, self.token);
+        let (consumer_secret, token_secret) = (self.consumer_secret, self.token_secret);
+        let placed = [
+            ("the consumer key as the token secret", consumer_secret, key),
             ("the token as the token secret", consumer_secret, token),
-            (
-                "the consumer key as the consumer secret",
-                consumer_key,
-                token_secret,
-            ),
+            ("the consumer key as the consumer secret", key, token_secret),
             ("the token as the consumer secret", token, token_secret),
-            (
-                "the consumer key and the token as the secrets",
-                consumer_key,
-                token,
-            ),
-            (
-                "the token and the consumer key as the secrets",
-                token,
-                consumer_key,
-            ),
+            ("the consumer key and the token as the secrets", key, token),
+            ("the token and the consumer key as the secrets", token, key),
             (
                 "the consumer key in front of the consumer secret",
-                consumer_key,
+                key,
                 consumer_secret,
             ),
-            ("the consumer key as the only secret", consumer_key, b""),
+            ("the consumer key as the only secret", key, b""),
             ("the token as the only secret", token, b""),
         ];
-        let to = |cause, parts: (&'static str, &[u8], &[u8])| {
-            WrongKey::new(cause, parts.0, joined(parts.1, parts.2))
-        };
-        let has_token = !token_secret.is_empty();
-        let exchanged = secrets.into_iter().filter(|_| has_token);
-        let named = identifiers.into_iter().filter(|parts| !parts.1.is_empty());
-        exchanged
-            .map(|parts| to(MismatchCause::SecretsExchanged, parts))
-            .chain(named.map(|parts| to(MismatchCause::SecretIsIdentifier, parts)))
+        placed
+            .into_iter()
+            .filter(|(_, one, _)| !one.is_empty())
+            .map(|(secret, one, other)| {
+                WrongKey::new(
+                    MismatchCause::SecretIsIdentifier,
+                    secret,
+                    joined(one, other),
+                )
+            })
             .collect()
     }
 

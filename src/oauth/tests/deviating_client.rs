@@ -157,6 +157,15 @@ pub(super) fn with_signature_of(mut wire: WireRequest, base_string: &str) -> Wir
 
 /// Diagnoses a request with the whole budget; `reveal` shows what others may not see.
 pub(super) fn diagnosis(wire: &WireRequest, reveal: bool) -> Option<Diagnosis> {
+    diagnosis_behind(wire, reveal, ForwardedHeaders::default())
+}
+
+/// Diagnoses a request behind a proxy.
+pub(super) fn diagnosis_behind(
+    wire: &WireRequest,
+    reveal: bool,
+    forwarded: ForwardedHeaders<'_>,
+) -> Option<Diagnosis> {
     wire.with_request(|request| {
         let evidence = MismatchEvidence {
             request: &request,
@@ -164,7 +173,7 @@ pub(super) fn diagnosis(wire: &WireRequest, reveal: bool) -> Option<Diagnosis> {
             compat: CompatSet::NONE,
             keys: secrets(&[CONSUMER_SECRET], None),
             expired_secrets: &[],
-            forwarded: ForwardedHeaders::default(),
+            forwarded,
             received: None,
             setting: OriginSetting::Origin,
             reveal,

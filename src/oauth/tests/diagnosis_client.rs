@@ -14,7 +14,7 @@ use crate::oauth::diagnosis::{
 };
 use crate::oauth::hash::HashFunction;
 use crate::oauth::rsa_public::decode_pem;
-use crate::oauth::{CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, SignatureMethod, body_hash};
 
 pub(super) const CONSUMER: &str = "kd94hf93k423kf44";
 pub(super) const TOKEN: &str = "pfkkdhi9sl3r4s00";
@@ -40,7 +40,7 @@ pub(super) struct Client {
     /// Writes the signature as a text.
     pub(super) written: fn(&[u8]) -> String,
     /// Makes the base string, if it is not made as RFC 5849 says.
-    pub(super) text: Option<fn(&Self) -> String>,
+    pub(super) text: Option<Box<dyn Fn(&Self) -> String>>,
 }
 
 /// The kind of a signature.
@@ -53,6 +53,19 @@ pub(super) enum SignatureKind {
     RsaSha256,
     RsaPss,
     Plaintext,
+}
+
+impl SignatureKind {
+    fn of(method: SignatureMethod) -> Self {
+        match method {
+            SignatureMethod::HmacSha1 => Self::Sha1,
+            SignatureMethod::HmacSha256 => Self::Sha256,
+            SignatureMethod::HmacSha512 => Self::Sha512,
+            SignatureMethod::RsaSha1 => Self::RsaSha1,
+            SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => Self::RsaSha256,
+            SignatureMethod::Plaintext => Self::Plaintext,
+        }
+    }
 }
 
 impl Client {
@@ -85,7 +98,7 @@ impl Client {
     }
 
     fn base_string(&self) -> String {
-        if let Some(text) = self.text {
+        if let Some(text) = &self.text {
             return text(self);
         }
         let pairs = self.pairs().into_iter();
@@ -229,6 +242,11 @@ impl Case {
         self
     }
 
+    pub(super) fn target(mut self, target: &str) -> Self {
+        self.request.target = target.into();
+        self
+    }
+
     /// Sets the body; an empty type leaves the header out.
     pub(super) fn body(mut self, content_type: &str, body: &str) -> Self {
         self.request.method = b"POST".into();
@@ -236,6 +254,11 @@ impl Case {
             self.request.content_type = vec![content_type.into()];
         }
         self.request.body = Some(body.into());
+        self
+    }
+
+    pub(super) fn raw_body(mut self, body: Vec<u8>) -> Self {
+        self.request.body = Some(body);
         self
     }
 
@@ -310,7 +333,7 @@ impl Case {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let target = text(target);
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let body = text(body.as_deref().unwrap_or_default());
+        let body = String::from_utf8_lossy(body.as_deref().unwrap_or_default());
         let is_form = content_type
             .first()
             .is_some_and(|value| *value == FORM.as_bytes());
@@ -343,20 +366,32 @@ impl Case {
             consumer_secret: self.consumer_secret.clone().into(),
             token_secret: self.token_secret.clone().unwrap_or_default().into(),
             key: None,
-            kind: match self.label {
-                SignatureMethod::HmacSha1 => SignatureKind::Sha1,
-                SignatureMethod::HmacSha256 => SignatureKind::Sha256,
-                SignatureMethod::HmacSha512 => SignatureKind::Sha512,
-                SignatureMethod::RsaSha1 => SignatureKind::RsaSha1,
-                SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => SignatureKind::RsaSha256,
-                SignatureMethod::Plaintext => SignatureKind::Plaintext,
-            },
+            kind: SignatureKind::of(self.label),
             written: if self.label == SignatureMethod::Plaintext {
                 |bytes| String::from_utf8(bytes.to_vec()).unwrap()
             } else {
                 |bytes| STANDARD.encode(bytes)
             },
             text: None,
+        }
+    }
+
+    /// Returns the request as a client sends it that corrects what it sends.
+    pub(super) fn obedient(&self) -> Self {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        Self {
+            what: self.what.clone(),
+            causes: self.causes.clone(),
+            request: self.request.clone(),
+            headers: Vec::new(),
+            realm: self.realm.clone(),
+            label: self.label,
+            consumer_secret: self.consumer_secret.clone(),
+            token_secret: self.token_secret.clone(),
+            received: None,
+            body_hash: self.body_hash.as_ref().map(|_| body_hash(self.label, body)),
+            version: "1.0".to_owned(),
+            deviates: Box::new(|_| {}),
         }
     }
 

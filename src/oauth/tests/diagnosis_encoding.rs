@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::deviating_client::{
-    DeviatingClient, Pairs, diagnosis, escaped, leaving, lower, pairs, plain, rfc,
-    with_signature_of,
+    DeviatingClient, Pairs, diagnosis, diagnosis_behind, escaped, leaving, lower, pairs, plain,
+    rfc, with_signature_of,
 };
 use super::*;
-use crate::oauth::diagnosis::MismatchCause;
+use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, MismatchCause};
 
 const RFC: DeviatingClient = DeviatingClient::RFC;
 
@@ -576,6 +576,27 @@ fn an_encoding_and_another_scheme_are_named_together() {
         let causes = found.map(|found| found.causes);
         if causes != Some(vec![MismatchCause::Scheme, *cause]) {
             wrong.push(format!("{query}: {causes:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_encoding_and_a_host_that_a_proxy_names_are_named_together() {
+    let mut wrong = Vec::new();
+    for (query, meant, client, cause, _) in CASES {
+        let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
+        let client = DeviatingClient {
+            host: "www.example.net",
+            ..*client
+        };
+        let forwarded = ForwardedHeaders::of(|header| {
+            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
+        });
+        let found = diagnosis_behind(&client.send(&sent, &pairs(meant)), true, forwarded);
+        let causes = found.map(|found| found.causes);
+        if causes != Some(vec![MismatchCause::Host, *cause]) {
+            wrong.push(format!("{query} ({cause}): {causes:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

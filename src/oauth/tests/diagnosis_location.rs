@@ -1,30 +1,34 @@
 //! Mismatches of the request line: method, scheme, host, port and path.
 
-use super::diagnosis_client::{Case, assert_explained};
+use MismatchCause::*;
+
+use super::diagnosis_client::{Case, Client, assert_explained};
 use super::*;
 use crate::oauth::diagnosis::MismatchCause;
 
-const PHOTOS: &str = "https://api.example.com/photos?size=original";
-const INNER: &str = "https://inner.svc/photos?size=original";
-
 #[test]
 fn every_change_of_the_origin_is_named() {
-    assert_explained(&origins());
+    assert_explained(&of(ORIGINS));
 }
 
 #[test]
 fn every_host_that_a_header_names_is_tried() {
-    assert_explained(&named_hosts());
+    assert_explained(&of(NAMED_HOSTS));
 }
 
 #[test]
 fn every_path_that_a_header_names_is_tried() {
-    assert_explained(&named_paths());
+    assert_explained(&of(NAMED_PATHS));
 }
 
 #[test]
 fn every_other_spelling_of_the_path_is_named() {
-    assert_explained(&spelled_paths());
+    assert_explained(&of(SPELLED_PATHS));
+}
+
+#[test]
+fn a_configured_origin_is_blamed_if_it_is_wrong() {
+    assert_explained(&configured());
 }
 
 #[test]
@@ -34,428 +38,75 @@ fn every_change_of_the_method_is_named() {
 
 #[test]
 fn changes_of_two_parts_are_named_together() {
-    assert_explained(&pairs());
+    assert_explained(&of(PAIRS));
+    assert_explained(&with_scheme());
 }
 
 /// Returns every case of this file.
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = origins();
-    cases.extend(named_hosts());
-    cases.extend(named_paths());
-    cases.extend(spelled_paths());
+    let tables = [ORIGINS, NAMED_HOSTS, NAMED_PATHS, SPELLED_PATHS, PAIRS];
+    let mut cases: Vec<_> = tables.into_iter().flat_map(of).collect();
+    cases.extend(configured());
     cases.extend(methods());
-    cases.extend(pairs());
+    cases.extend(with_scheme());
     cases
 }
 
-fn origins() -> Vec<Case> {
-    let host = |cause, what, url, host: &'static str| {
-        Case::new(&[cause], what, url, move |client| {
-            client.authority = host.to_owned()
-        })
-    };
-    let scheme = |url, scheme: &'static str| {
-        Case::new(
-            &[MismatchCause::Scheme],
-            "another scheme",
-            url,
-            move |client| {
-                client.scheme = scheme.to_owned();
-            },
-        )
-    };
-    use MismatchCause::{Host, HostCase, Port};
-    vec![
-        scheme("http://api.example.com/photos", "https"),
-        scheme("https://api.example.com/photos", "http"),
-        scheme("http://api.example.com/photos", "https").header("X-Forwarded-Proto", "https"),
-        scheme("http://api.example.com/photos", "https").header("X-Forwarded-Ssl", "on"),
-        scheme("http://api.example.com/photos", "https").header("Forwarded", "proto=https"),
-        scheme("http://api.example.com/photos", "https").received(Scheme::Https, "api.example.com"),
-        host(Port, "dropped", PHOTOS, "api.example.com:8443"),
-        host(
-            Port,
-            "added",
-            "https://api.example.com:8443/photos",
-            "api.example.com",
-        ),
-        host(Port, "forwarded", PHOTOS, "api.example.com:7777").header("X-Forwarded-Port", "7777"),
-        host(Port, "the default, signed", PHOTOS, "api.example.com:443"),
-        host(
-            Port,
-            "the default, sent and signed",
-            "https://api.example.com:443/photos",
-            "api.example.com:443",
-        ),
-        host(
-            Port,
-            "of http, signed",
-            "http://api.example.com/photos",
-            "api.example.com:80",
-        ),
-        host(Port, "of http over https", PHOTOS, "api.example.com:80"),
-        host(
-            Port,
-            "never signed",
-            "http://api.example.com:443/photos",
-            "api.example.com",
-        ),
-        host(
-            Port,
-            "added to a host in capitals",
-            "https://API.Example.com:8443/photos",
-            "api.example.com",
-        ),
-        host(
-            HostCase,
-            "in capitals",
-            "https://API.Example.com/photos",
-            "API.Example.com",
-        ),
-        host(
-            HostCase,
-            "in capitals, with a port",
-            "https://API.Example.com:8443/photos",
-            "API.Example.com:8443",
-        ),
-        host(
-            HostCase,
-            "in capitals, default port",
-            "https://API.Example.com:443/photos",
-            "API.Example.com",
-        ),
-        host(HostCase, "all in capitals", PHOTOS, "API.EXAMPLE.COM"),
-        host(
-            HostCase,
-            "in capitals, sent in lower case",
-            PHOTOS,
-            "API.Example.com",
-        )
-        .header("X-Forwarded-Host", "API.Example.com"),
-        host(
-            Host,
-            "www added",
-            "https://www.example.com/photos",
-            "example.com",
-        ),
-        host(
-            Host,
-            "www dropped",
-            "https://example.com/photos",
-            "www.example.com",
-        ),
-        host(
-            Host,
-            "www, with a port",
-            "https://www.example.com:8443/photos",
-            "example.com:8443",
-        ),
-        host(Host, "a dot at the end", PHOTOS, "api.example.com."),
-        host(
-            Host,
-            "a dot dropped",
-            "https://api.example.com./photos",
-            "api.example.com",
-        ),
-        host(
-            Host,
-            "a dot in front of the port",
-            "https://api.example.com:8443/photos",
-            "api.example.com.:8443",
-        ),
-        host(
-            Host,
-            "in Unicode",
-            "https://xn--mnchen-3ya.example/photos",
-            "münchen.example",
-        ),
-        host(
-            Host,
-            "in Unicode, with a port",
-            "https://xn--mnchen-3ya.example:8443/photos",
-            "münchen.example:8443",
-        ),
-        host(Host, "a user name", PHOTOS, "user:password@api.example.com"),
-        host(
-            Host,
-            "a user name, with a port",
-            "https://api.example.com:8443/photos",
-            "user@api.example.com:8443",
-        ),
-        host(
-            Host,
-            "localhost",
-            "http://127.0.0.1:8080/photos",
-            "localhost:8080",
-        ),
-        host(
-            Host,
-            "an address",
-            "http://localhost:8080/photos",
-            "127.0.0.1:8080",
-        ),
-        host(
-            Host,
-            "an IPv6 address",
-            "http://localhost:8080/photos",
-            "[::1]:8080",
-        ),
-        host(
-            Host,
-            "configured wrongly",
-            "https://wrong.example.com/photos",
-            "api.example.com",
-        )
-        .received(Scheme::Https, "api.example.com"),
-    ]
-}
+/// The causes, the URL that arrives, the URL up to its query that the client signs, and the headers
+/// that name it.
+type Row = (
+    &'static [MismatchCause],
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
 
-fn named_hosts() -> Vec<Case> {
-    let named = |name: &str, value: &str, signed: &'static str| {
-        let what = "a rewritten host";
-        Case::new(&[MismatchCause::Host], what, INNER, move |client| {
-            client.authority = signed.to_owned();
-        })
-        .header(name, value)
-    };
-    let realm = |realm: &str| {
-        let what = format!("a host in the realm {realm}");
-        Case::new(&[MismatchCause::Host], &what, INNER, |client| {
-            client.authority = "api.example.com".to_owned();
-        })
-        .realm(realm)
-    };
-    let mut cases: Vec<_> = [
-        ("X-Forwarded-Host", "api.example.com"),
-        ("X-Forwarded-Host", "api.example.com, edge.example.com"),
-        ("X-Forwarded-Host", "edge.example.com, api.example.com"),
-        ("Forwarded", "for=1.2.3.4;host=api.example.com;proto=https"),
-        (
-            "Forwarded",
-            "for=\"[2001:db8::1]\"; Host=\"api.example.com\", for=10.0.0.1",
-        ),
-        ("X-Forwarded-Server", "api.example.com"),
-        ("X-Original-Host", "api.example.com"),
-        ("X-Envoy-Original-Host", "api.example.com"),
-        ("X-Host", "api.example.com"),
-        ("X-Real-Host", "api.example.com"),
-        ("Disguised-Host", "api.example.com"),
-        (
-            "X-Original-URL",
-            "https://api.example.com/photos?size=original",
-        ),
-        ("X-Forwarded-Uri", "https://api.example.com/photos"),
-        ("Origin", "https://api.example.com"),
-        ("Referer", "https://api.example.com/app?x=1"),
-        ("X-Forwarded-Host", "api.example.com:443"),
-    ]
-    .map(|(name, value)| named(name, value, "api.example.com"))
-    .into();
-    cases.extend([
-        named(
-            "X-Forwarded-Host",
-            "api.example.com:8443",
-            "api.example.com:8443",
-        ),
-        named(
-            "X-Forwarded-Host",
-            "api.example.com",
-            "api.example.com:8443",
-        )
-        .header("X-Forwarded-Port", "8443"),
-        named(
-            "Forwarded",
-            "host=\"api.example.com:8443\"",
-            "api.example.com:8443",
-        ),
-        named(
-            "X-Forwarded-Host",
-            "api.example.com:8443",
-            "api.example.com",
-        ),
-        realm("https://api.example.com/"),
-        realm("https://api.example.com/photos"),
-        realm("https%3A%2F%2Fapi.example.com%2F"),
-        realm("api.example.com"),
-    ]);
-    cases
-}
-
-fn named_paths() -> Vec<Case> {
-    let named = |cause, name: &str, value: &str, signed: &'static str| {
-        Case::new(&[cause], "a rewritten path", PHOTOS, move |client| {
-            client.path = signed.to_owned()
-        })
-        .header(name, value)
-    };
-    use MismatchCause::{PathPrefixAdded, PathPrefixStripped, PathRewritten};
-    let whole = "/v9/tenant/photos";
-    let mut cases: Vec<_> = [
-        ("X-Envoy-Original-Path", "/v9/tenant/photos?size=original"),
-        ("X-Original-URL", "/v9/tenant/photos?size=original"),
-        (
-            "X-Original-URL",
-            "https://api.example.com/v9/tenant/photos?size=original",
-        ),
-        ("X-Original-URI", "/v9/tenant/photos?size=original"),
-        ("X-Original-Path", "/v9/tenant/photos"),
-        ("X-Forwarded-Uri", "/v9/tenant/photos?size=original"),
-        ("X-Forwarded-Path", "/v9/tenant/photos"),
-        ("X-Forwarded-Path", "/v9/tenant"),
-        ("X-Rewrite-Url", "/v9/tenant/photos?size=original"),
-        ("X-Replaced-Path", "/v9/tenant/photos"),
-        ("X-Waws-Unencoded-Url", "/v9/tenant/photos"),
-        ("X-Script-Name", "/v9/tenant"),
-        ("X-Forwarded-Prefix", "/v9/tenant"),
-        ("X-Forwarded-Prefix", "/v9/tenant/"),
-        ("X-Forwarded-Prefix", "/v9/tenant, /inner"),
-        ("X-Forwarded-Context", "/v9/tenant"),
-    ]
-    .map(|(name, value)| named(PathPrefixStripped, name, value, whole))
-    .into();
-    cases.extend([
-        named(
-            PathRewritten,
-            "X-Original-URL",
-            "/old/7?size=original",
-            "/old/7",
-        ),
-        Case::new(
-            &[PathPrefixStripped],
-            "a prefix in the realm",
-            PHOTOS,
-            |client| {
-                client.path = "/tenant-9/photos".to_owned();
-            },
-        )
-        .realm("https://api.example.com/tenant-9"),
-        Case::new(
-            &[PathPrefixStripped],
-            "a path in the realm",
-            PHOTOS,
-            |client| {
-                client.path = "/tenant-9/photos".to_owned();
-            },
-        )
-        .realm("https%3A%2F%2Fapi.example.com%2Ftenant-9%2Fphotos"),
-        Case::new(&[PathPrefixStripped], "without a trace", PHOTOS, |client| {
-            client.path = "/api/v1/photos".to_owned();
-        }),
-        Case::new(
-            &[PathPrefixAdded],
-            "on the way",
-            "https://api.example.com/tenant/v2/photos",
-            |client| {
-                client.path = "/photos".to_owned();
-            },
-        ),
-        Case::new(&[PathPrefixAdded], "configured", PHOTOS, |client| {
-            client.path = "/photos".to_owned();
-        })
-        .prefix("/v1"),
-        Case::new(&[PathPrefixStripped], "another one", PHOTOS, |client| {
-            client.path = "/api/v1/photos".to_owned();
-        })
-        .prefix("/v1")
-        .header("X-Forwarded-Prefix", "/api"),
-    ]);
-    cases
-}
-
-fn spelled_paths() -> Vec<Case> {
-    use MismatchCause::{
-        PathCase, PathDecoded, PathDotSegments, PathEncodedTwice, PathEscapes, PathRewritten,
-        PathSlashes, RootSlash, TrailingSlash,
-    };
-    [
-        (PathEscapes, "/~jane/photos", "/%7Ejane/photos"),
-        (PathEscapes, "/~jane/photos", "/%7ejane/photos"),
-        (PathEscapes, "/%7Ejane/photos", "/~jane/photos"),
-        (PathEscapes, "/a/b/photos", "/a%2Fb/photos"),
-        (PathEscapes, "/a%20b/c", "/a+b/c"),
-        (PathEscapes, "/a+b/c", "/a%20b/c"),
-        (PathEscapes, "/a+b/c", "/a%2Bb/c"),
-        (PathEscapes, "/a*b(c)", "/a%2Ab%28c%29"),
-        (PathEscapes, "/a%2Ab%28c%29/%20", "/a*b(c)/%20"),
-        (
-            PathEscapes,
-            "/v1/people/~:(id,first-name)",
-            "/v1/people/~%3A%28id%2Cfirst-name%29",
-        ),
-        (
-            PathEscapes,
-            "/v1/people/~:(id,first-name)",
-            "/v1/people/~%3A(id%2Cfirst-name)",
-        ),
-        (
-            PathEscapes,
-            "/v1/people/~:(id,first-name)",
-            "/v1/people/%7E%3A%28id%2Cfirst-name%29",
-        ),
-        (PathEscapes, "/v1/a@b.c/x", "/v1/a%40b.c/x"),
-        (PathEscapes, "/v1/a@b.c/x@y", "/v1/a@b.c/x%40y"),
-        (PathEscapes, "/v1/a%40b.c/%20", "/v1/a@b.c/%20"),
-        (PathEscapes, "/caff%C3%A8/x", "/caff%c3%a8/x"),
-        (PathEscapes, "/caff%c3%a8/x", "/caff%C3%A8/x"),
-        (PathEscapes, "/a%2Fb%20c/x", "/a/b%20c/x"),
-        (PathSlashes, "//photos", "/photos"),
-        (PathSlashes, "//api/photos", "/api/photos"),
-        (PathSlashes, "/photos", "//photos"),
-        (PathSlashes, "/a/b/photos", "/a//b/photos"),
-        (PathSlashes, "/a//b/photos", "/a/b/photos"),
-        (PathSlashes, "/photos//", "/photos/"),
-        (PathDotSegments, "/a/b/../c", "/a/c"),
-        (PathDotSegments, "/a/b", "/a/./b"),
-        (PathCase, "/v1/Photos/OAuthGet", "/v1/photos/oauthget"),
-        (PathCase, "/v1/Photos/%C3%A8", "/v1/photos/%C3%A8"),
-        (PathCase, "/v1/Photos/%C3%A8", "/v1/photos/%c3%a8"),
-        (TrailingSlash, "/photos/", "/photos"),
-        (TrailingSlash, "/photos", "/photos/"),
-        (RootSlash, "/", ""),
-        (PathEncodedTwice, "/a%20b", "/a%2520b"),
-        (PathEncodedTwice, "/a%20b(c)", "/a%2520b%2528c%2529"),
-        (PathDecoded, "/caff%C3%A8%20latte", "/caffè latte"),
-        (PathDecoded, "/a%2Fb", "/a/b"),
-        (PathDecoded, "/a%2520b", "/a%20b"),
-        (PathRewritten, "/photos;v=1/a;jsessionid=2", "/photos/a"),
-        (PathRewritten, "/photos/index.php", "/photos/"),
-    ]
-    .map(|(cause, arrives, signed)| {
-        let url = format!("https://api.example.com{arrives}");
+fn of(rows: &[Row]) -> Vec<Case> {
+    let case = |&(causes, arrives, signed, headers): &Row| {
         let what = format!("{signed} is signed");
-        Case::new(&[cause], &what, &url, move |client| {
-            client.path = signed.to_owned()
+        let case = Case::new(causes, &what, arrives, move |client| {
+            let (scheme, rest) = signed.split_once("://").unwrap();
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            client.scheme = scheme.to_owned();
+            client.authority = authority.to_owned();
+            client.path = path.to_owned();
+        });
+        headers
+            .iter()
+            .fold(case, |case, (name, value)| match *name {
+                "realm" => case.realm(value),
+                name => case.header(name, value),
+            })
+    };
+    rows.iter().map(case).collect()
+}
+
+fn configured() -> Vec<Case> {
+    let signed = |cause, url, path: &'static str| {
+        Case::new(&[cause], path, url, move |client| {
+            client.scheme = "https".to_owned();
+            client.authority = "api.example.com".to_owned();
+            client.path = path.to_owned();
         })
-    })
-    .into_iter()
-    .chain([
-        Case::new(
-            &[MismatchCause::QueryInUri],
-            "the mark alone",
-            "https://api.example.com/photos?",
-            |client| {
-                client.suffix = "?".to_owned();
-            },
-        ),
-        Case::new(
-            &[MismatchCause::QueryInUri],
-            "the mark and parameters",
-            PHOTOS,
-            |client| {
-                client.suffix = "?".to_owned();
-            },
-        ),
-    ])
-    .collect()
+    };
+    let received = |case: Case| case.received(super::Scheme::Https, "api.example.com");
+    vec![
+        received(signed(Scheme, "http://api.example.com/photos", "/photos")),
+        received(signed(Host, "https://wrong.example.com/photos", "/photos")),
+        signed(PathPrefixAdded, PHOTOS, "/photos").prefix("/v1"),
+        signed(PathPrefixStripped, PHOTOS, "/api/v1/photos")
+            .prefix("/v1")
+            .header("X-Forwarded-Prefix", "/api"),
+    ]
 }
 
 fn methods() -> Vec<Case> {
     let method = |arrives: &str, signed: &'static str| {
         let what = format!("{signed} for {arrives}");
-        Case::new(&[MismatchCause::Method], &what, PHOTOS, move |client| {
-            client.method = signed.to_owned()
-        })
-        .method(arrives)
+        let case = Case::new(&[Method], &what, PHOTOS, move |client| {
+            client.method = signed.to_owned();
+        });
+        case.method(arrives)
     };
     vec![
         method("GET", "get"),
@@ -471,129 +122,881 @@ fn methods() -> Vec<Case> {
     ]
 }
 
-fn pairs() -> Vec<Case> {
-    use MismatchCause::{
-        Host, PathCase, PathEscapes, PathPrefixStripped, Port, Scheme, TrailingSlash,
-    };
-    let http = |other, url: &str, signed: &'static str| {
-        Case::new(&[Scheme, other], signed, url, move |client| {
-            let (scheme, rest) = signed.split_once("://").unwrap();
-            let (authority, path) = rest.split_at(rest.find('/').unwrap());
-            (client.scheme, client.authority, client.path) =
-                (scheme.into(), authority.into(), path.into());
+fn with_scheme() -> Vec<Case> {
+    let case = |cause, what, deviates: fn(&mut Client)| {
+        let url = "http://api.example.com/photos?page=1";
+        Case::new(&[Scheme, cause], what, url, move |client| {
+            client.scheme = "https".to_owned();
+            deviates(client);
         })
     };
     vec![
-        http(
-            Host,
-            "http://inner/photos",
-            "https://api.example.com/photos",
-        )
-        .header("Forwarded", "host=api.example.com;proto=https"),
-        http(
-            Host,
-            "http://inner:8080/photos",
-            "https://api.example.com/photos",
-        )
-        .header("X-Original-Host", "api.example.com"),
-        http(
-            Host,
-            "http://www.example.com/photos",
-            "https://example.com/photos",
-        ),
-        http(
-            Port,
-            "http://api.example.com:8080/photos",
-            "https://api.example.com/photos",
-        ),
-        http(
-            Port,
-            "http://api.example.com/photos",
-            "https://api.example.com:9443/photos",
-        )
-        .header("X-Forwarded-Port", "9443"),
-        http(
-            Port,
-            "http://api.example.com/photos",
-            "https://api.example.com:443/photos",
-        ),
-        http(
-            PathPrefixStripped,
-            "http://api.example.com/photos",
-            "https://api.example.com/v9/photos",
-        )
-        .header("X-Original-URI", "/v9/photos"),
-        http(
-            PathEscapes,
-            "http://api.example.com/~jane/x:y",
-            "https://api.example.com/~jane/x%3Ay",
-        ),
-        http(
-            PathEscapes,
-            "http://api.example.com/~jane/a/b",
-            "https://api.example.com/~jane/a%2Fb",
-        ),
-        http(
-            PathCase,
-            "http://api.example.com/Photos",
-            "https://api.example.com/photos",
-        ),
-        http(
-            TrailingSlash,
-            "http://api.example.com/photos/",
-            "https://api.example.com/photos",
-        ),
-        Case::new(
-            &[Host, PathPrefixStripped],
-            "one proxy names both",
-            INNER,
-            |client| {
-                client.authority = "api.example.com".to_owned();
-                client.path = "/v9/photos".to_owned();
-            },
-        )
-        .header("X-Forwarded-Host", "api.example.com")
-        .header("X-Forwarded-Prefix", "/v9"),
-        Case::new(
-            &[Host, PathPrefixStripped],
-            "one URL names both",
-            INNER,
-            |client| {
-                client.authority = "api.example.com".to_owned();
-                client.path = "/v9/photos".to_owned();
-            },
-        )
-        .header(
-            "X-Original-URL",
-            "https://api.example.com/v9/photos?size=original",
-        ),
-        Case::new(
-            &[Scheme, MismatchCause::QueryLeftOut],
-            "without its query",
-            "http://api.example.com/photos?page=1",
-            |client| {
-                client.scheme = "https".to_owned();
-                client.parameters.clear();
-            },
-        ),
-        Case::new(
-            &[Scheme, MismatchCause::Method],
-            "a HEAD",
-            "http://api.example.com/photos",
-            |client| {
-                client.scheme = "https".to_owned();
-                client.method = "GET".to_owned();
-            },
-        )
-        .method("HEAD"),
-        Case::new(
-            &[Scheme, MismatchCause::SecretMissing],
-            "without a secret",
-            "http://api.example.com/photos",
-            |client| {
-                client.scheme = "https".to_owned();
-                client.token_secret.clear();
-            },
-        ),
+        case(QueryLeftOut, "no query", |client| client.parameters.clear()),
+        case(Method, "a HEAD", |client| client.method = "GET".to_owned()).method("HEAD"),
+        case(SecretMissing, "one secret", |client| {
+            client.token_secret.clear()
+        }),
+        case(SecretTruncated, "a part of one", |client| {
+            drop(client.token_secret.pop());
+        }),
+        case(Timestamp, "two clocks", |client| {
+            client.signs("oauth_timestamp", "1700000001")
+        }),
     ]
 }
+
+const PHOTOS: &str = "https://api.example.com/photos?size=original";
+
+const ORIGINS: &[Row] = &[
+    (
+        &[Scheme],
+        "http://api.example.com/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme],
+        "https://api.example.com/photos",
+        "http://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme],
+        "http://api.example.com/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Proto", "https")],
+    ),
+    (
+        &[Scheme],
+        "http://api.example.com/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Ssl", "on")],
+    ),
+    (
+        &[Scheme],
+        "http://api.example.com/photos",
+        "https://api.example.com/photos",
+        &[("Forwarded", "proto=https")],
+    ),
+    (
+        &[Port],
+        "https://api.example.com/photos",
+        "https://api.example.com:8443/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://api.example.com:8443/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://api.example.com/photos",
+        "https://api.example.com:443/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://api.example.com:443/photos",
+        "https://api.example.com:443/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "http://api.example.com/photos",
+        "http://api.example.com:80/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://api.example.com/photos",
+        "https://api.example.com:80/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "http://api.example.com:443/photos",
+        "http://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://API.Example.com:8443/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Port],
+        "https://api.example.com/photos",
+        "https://api.example.com:7777/photos",
+        &[("X-Forwarded-Port", "7777")],
+    ),
+    (
+        &[HostCase],
+        "https://API.Example.com/photos",
+        "https://API.Example.com/photos",
+        &[],
+    ),
+    (
+        &[HostCase],
+        "https://API.Example.com:8443/photos",
+        "https://API.Example.com:8443/photos",
+        &[],
+    ),
+    (
+        &[HostCase],
+        "https://API.Example.com:443/photos",
+        "https://API.Example.com/photos",
+        &[],
+    ),
+    (
+        &[HostCase],
+        "https://api.example.com/photos",
+        "https://API.EXAMPLE.COM/photos",
+        &[],
+    ),
+    (
+        &[HostCase],
+        "https://api.example.com/photos",
+        "https://API.Example.com/photos",
+        &[("X-Forwarded-Host", "API.Example.com")],
+    ),
+    (
+        &[Host],
+        "https://www.example.com/photos",
+        "https://example.com/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://example.com/photos",
+        "https://www.example.com/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://www.example.com:8443/photos",
+        "https://example.com:8443/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://api.example.com/photos",
+        "https://api.example.com./photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://api.example.com./photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://api.example.com:8443/photos",
+        "https://api.example.com.:8443/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://xn--mnchen-3ya.example/photos",
+        "https://münchen.example/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://xn--mnchen-3ya.example:8443/photos",
+        "https://münchen.example:8443/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://api.example.com/photos",
+        "https://user:pw@api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "https://api.example.com:8443/photos",
+        "https://user@api.example.com:8443/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "http://127.0.0.1:8080/photos",
+        "http://localhost:8080/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "http://localhost:8080/photos",
+        "http://127.0.0.1:8080/photos",
+        &[],
+    ),
+    (
+        &[Host],
+        "http://localhost:8080/photos",
+        "http://[::1]:8080/photos",
+        &[],
+    ),
+];
+
+const NAMED_HOSTS: &[Row] = &[
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Host", "api.example.com, edge.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Host", "edge.example.com, api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("Forwarded", "for=1.2.3.4;host=api.example.com;proto=https")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[(
+            "Forwarded",
+            "for=\"[2001:db8::1]\"; Host=\"api.example.com\", for=10.0.0.1",
+        )],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Server", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Original-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Envoy-Original-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Real-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("Disguised-Host", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[(
+            "X-Original-URL",
+            "https://api.example.com/photos?size=original",
+        )],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Uri", "https://api.example.com/photos")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("Origin", "https://api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("Referer", "https://api.example.com/app?x=1")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Host", "api.example.com:443")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Original-Host", "www.api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("X-Forwarded-Host", "api.example.com:8443")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("realm", "https://api.example.com/")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("realm", "https://api.example.com/photos")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("realm", "https%3A%2F%2Fapi.example.com%2F")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com/photos",
+        &[("realm", "api.example.com")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com:8443/photos",
+        &[("X-Forwarded-Host", "api.example.com:8443")],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com:8443/photos",
+        &[
+            ("X-Forwarded-Host", "api.example.com"),
+            ("X-Forwarded-Port", "8443"),
+        ],
+    ),
+    (
+        &[Host],
+        "https://inner.svc/photos",
+        "https://api.example.com:8443/photos",
+        &[("Forwarded", "host=\"api.example.com:8443\"")],
+    ),
+];
+
+const NAMED_PATHS: &[Row] = &[
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Envoy-Original-Path", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-URL", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[(
+            "X-Original-URL",
+            "https://api.example.com/v9/tenant/photos?size=original",
+        )],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-URI", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Uri", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Path", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Rewrite-Url", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Replaced-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Waws-Unencoded-Url", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Script-Name", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant/")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant, /inner")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Context", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("realm", "https://api.example.com/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[(
+            "realm",
+            "https%3A%2F%2Fapi.example.com%2Fv9%2Ftenant%2Fphotos",
+        )],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos",
+        "https://api.example.com/api/v1/photos",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos",
+        "https://api.example.com/old/7",
+        &[("X-Original-URL", "/old/7?size=original")],
+    ),
+    (
+        &[PathPrefixAdded],
+        "https://api.example.com/tenant/v2/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+];
+
+const SPELLED_PATHS: &[Row] = &[
+    (
+        &[PathEscapes],
+        "https://api.example.com/~jane/photos",
+        "https://api.example.com/%7Ejane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/~jane/photos",
+        "https://api.example.com/%7ejane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/%7Ejane/photos",
+        "https://api.example.com/~jane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a/b/photos",
+        "https://api.example.com/a%2Fb/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%20b/c",
+        "https://api.example.com/a+b/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a+b/c",
+        "https://api.example.com/a%20b/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a+b/c",
+        "https://api.example.com/a%2Bb/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a*b(c)",
+        "https://api.example.com/a%2Ab%28c%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%2Ab%28c%29/%20",
+        "https://api.example.com/a*b(c)/%20",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/~%3A%28id%2Cfirst-name%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/~%3A(id%2Cfirst-name)",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/%7E%3A%28id%2Cfirst-name%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a@b.c/x",
+        "https://api.example.com/v1/a%40b.c/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a@b.c/x@y",
+        "https://api.example.com/v1/a@b.c/x%40y",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a%40b.c/%20",
+        "https://api.example.com/v1/a@b.c/%20",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/caff%C3%A8/x",
+        "https://api.example.com/caff%c3%a8/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/caff%c3%a8/x",
+        "https://api.example.com/caff%C3%A8/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%2Fb%20c/x",
+        "https://api.example.com/a/b%20c/x",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com//photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com//api/photos",
+        "https://api.example.com/api/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/photos",
+        "https://api.example.com//photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/a/b/photos",
+        "https://api.example.com/a//b/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/a//b/photos",
+        "https://api.example.com/a/b/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/photos//",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[PathDotSegments],
+        "https://api.example.com/a/b/../c",
+        "https://api.example.com/a/c",
+        &[],
+    ),
+    (
+        &[PathDotSegments],
+        "https://api.example.com/a/b",
+        "https://api.example.com/a/./b",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/OAuthGet",
+        "https://api.example.com/v1/photos/oauthget",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/%C3%A8",
+        "https://api.example.com/v1/photos/%C3%A8",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/%C3%A8",
+        "https://api.example.com/v1/photos/%c3%a8",
+        &[],
+    ),
+    (
+        &[TrailingSlash],
+        "https://api.example.com/photos/",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[TrailingSlash],
+        "https://api.example.com/photos",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[RootSlash],
+        "https://api.example.com/",
+        "https://api.example.com",
+        &[],
+    ),
+    (
+        &[PathEncodedTwice],
+        "https://api.example.com/a%20b",
+        "https://api.example.com/a%2520b",
+        &[],
+    ),
+    (
+        &[PathEncodedTwice],
+        "https://api.example.com/a%20b(c)",
+        "https://api.example.com/a%2520b%2528c%2529",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/caff%C3%A8%20latte",
+        "https://api.example.com/caffè latte",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/a%2Fb",
+        "https://api.example.com/a/b",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/a%2520b",
+        "https://api.example.com/a%20b",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos;v=1/a;jsessionid=2",
+        "https://api.example.com/photos/a",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos/index.php",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[QueryInUri],
+        "https://api.example.com/photos?",
+        "https://api.example.com/photos?",
+        &[],
+    ),
+    (
+        &[QueryInUri],
+        "https://api.example.com/photos?page=1",
+        "https://api.example.com/photos?",
+        &[],
+    ),
+];
+
+const PAIRS: &[Row] = &[
+    (
+        &[Scheme, Host],
+        "http://inner/photos",
+        "https://api.example.com/photos",
+        &[("Forwarded", "host=api.example.com;proto=https")],
+    ),
+    (
+        &[Scheme, Host],
+        "http://inner:8080/photos",
+        "https://api.example.com/photos",
+        &[("X-Original-Host", "api.example.com")],
+    ),
+    (
+        &[Scheme, Host],
+        "http://www.example.com/photos",
+        "https://example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme, Host],
+        "http://api.example.com/photos",
+        "https://user:pw@api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme, Port],
+        "http://api.example.com:8080/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme, Port],
+        "http://api.example.com/photos",
+        "https://api.example.com:9443/photos",
+        &[("X-Forwarded-Port", "9443")],
+    ),
+    (
+        &[Scheme, Port],
+        "http://api.example.com/photos",
+        "https://api.example.com:443/photos",
+        &[],
+    ),
+    (
+        &[Scheme, PathPrefixStripped],
+        "http://api.example.com/photos",
+        "https://api.example.com/v9/photos",
+        &[("X-Original-URI", "/v9/photos")],
+    ),
+    (
+        &[Scheme, PathEscapes],
+        "http://api.example.com/~jane/x:y",
+        "https://api.example.com/~jane/x%3Ay",
+        &[],
+    ),
+    (
+        &[Scheme, PathEscapes],
+        "http://api.example.com/~jane/a/b",
+        "https://api.example.com/~jane/a%2Fb",
+        &[],
+    ),
+    (
+        &[Scheme, PathEscapes],
+        "http://api.example.com/v1/accounts/1234567/photo-albums/summer/~jane/profile:x?size=original&page=2&per_page=50&sort=asc&fields=id,name",
+        "https://api.example.com/v1/accounts/1234567/photo-albums/summer/~jane/profile%3Ax",
+        &[
+            ("X-Forwarded-Host", "api.example.com"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Port", "443"),
+            ("Referer", "https://www.example.com/app"),
+        ],
+    ),
+    (
+        &[Scheme, PathCase],
+        "http://api.example.com/Photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Scheme, TrailingSlash],
+        "http://api.example.com/photos/",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[Host, PathPrefixStripped],
+        "https://inner.svc/photos",
+        "https://api.example.com/v9/photos",
+        &[
+            ("X-Forwarded-Host", "api.example.com"),
+            ("X-Forwarded-Prefix", "/v9"),
+        ],
+    ),
+    (
+        &[Host, PathPrefixStripped],
+        "https://inner.svc/photos",
+        "https://api.example.com/v9/photos",
+        &[(
+            "X-Original-URL",
+            "https://api.example.com/v9/photos?size=original",
+        )],
+    ),
+    (
+        &[Host, PathEscapes],
+        "https://inner.svc/v1/accounts/1234567/~jane?size=original",
+        "https://api.example.com/v1/accounts/1234567/%7Ejane",
+        &[
+            ("X-Forwarded-Host", "api.example.com"),
+            ("X-Forwarded-Proto", "https"),
+        ],
+    ),
+];

@@ -3,9 +3,11 @@
 
 use proptest::prelude::*;
 
-use super::deviating_client::{DeviatingClient, Pairs, diagnosis, pairs, with_signature_of};
+use super::deviating_client::{
+    DeviatingClient, Pairs, diagnosis, diagnosis_behind, pairs, with_signature_of,
+};
 use super::*;
-use crate::oauth::diagnosis::MismatchCause;
+use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, MismatchCause};
 
 /// A query, the parameters that its client signs (not encoded), the cause, and a word that the
 /// remedy has.
@@ -437,6 +439,33 @@ fn a_parameter_and_another_scheme_or_host_are_named_together() {
             "{query}: {causes:?}"
         );
     }
+}
+
+#[test]
+fn a_parameter_and_a_host_that_a_proxy_names_are_named_together() {
+    let mut wrong = Vec::new();
+    for &(query, signed, cause, word) in QUERIES {
+        let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
+        let signed = if signed == "=" {
+            vec![(Vec::new(), Vec::new())]
+        } else {
+            pairs(signed)
+        };
+        let client = DeviatingClient {
+            host: "www.example.net",
+            ..DeviatingClient::RFC
+        };
+        let forwarded = ForwardedHeaders::of(|header| {
+            (header == ForwardedHeader::XForwardedHost.name()).then_some(&b"www.example.net"[..])
+        });
+        let found = diagnosis_behind(&client.send(&sent, &signed), true, forwarded);
+        let causes = found.as_ref().map(|found| found.causes.clone());
+        let is_rare = ["`n` twice", "`b`", "`a` and `x`"].contains(&word);
+        if causes != Some(vec![MismatchCause::Host, cause]) && !is_rare {
+            wrong.push(format!("{query}: {causes:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

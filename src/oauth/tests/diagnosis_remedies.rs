@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use MismatchCause::*;
+
 use super::diagnosis_client::{Case, Client};
 use super::*;
 use crate::oauth::CompatProfile;
@@ -73,11 +75,27 @@ fn follow(case: &Case) -> Result<(), String> {
             return fail("the profile does not help");
         }
     }
-    if by_client && origin.is_none() && !case.verifies(&case.signed_by(&case.client()), None) {
+    let obedient = case.obedient();
+    let obeyed = if remedy.contains("without Content-Encoding") {
+        WireRequest {
+            body: Some(PLAIN_FORM.into()),
+            ..case.signed_by(&client)
+        }
+    } else {
+        obedient.signed_by(&obedient.client())
+    };
+    if by_client && origin.is_none() && !case.verifies(&obeyed, None) {
         return fail("a client that signs the request as it arrives is refused");
     }
     if on_the_way && case.causes.len() == 1 && !case.verifies(&unchanged(case, &client), None) {
         return fail("the request as the client signed it is refused");
+    }
+    if remedy.contains("`Content-Type: application/json`") {
+        let mut typed = case.signed_by(&client);
+        typed.content_type = vec![b"application/json".into()];
+        if !case.verifies(&typed, None) {
+            return fail("the Content-Type does not help");
+        }
     }
     Ok(())
 }
@@ -97,8 +115,8 @@ fn with_origin(case: &Case, origin: &str, client: &Client, by_client: bool) -> b
         case.signed_by(client)
     };
     signed.scheme = match scheme {
-        "http" => Scheme::Http,
-        _ => Scheme::Https,
+        "http" => super::Scheme::Http,
+        _ => super::Scheme::Https,
     };
     signed.authority = authority.into();
     signed.path_prefix = prefix.into();
@@ -131,7 +149,9 @@ fn quoted<'t>(text: &'t str, before: &'t str, after: &'t str) -> impl Iterator<I
 }
 
 /// The words with which a remedy tells the client to sign the request as it arrives.
-const CLIENT_ACTS: [&str; 9] = [
+const CLIENT_ACTS: [&str; 11] = [
+    "remove it from the client",
+    "set both to the same method",
     "make it ",
     "make the client ",
     "configure both secrets",
@@ -148,174 +168,149 @@ const PROXY_ACTS: [&str; 7] = [
     "call Countersign before",
     "`normalize_path: false`",
     "`merge_slashes: false`",
-    "stop proxies",
+    "stop proxies from adding or removing the last slash",
     "proxy_cache_convert_head",
     "look for a proxy that changes the method",
     "let the proxy pass that header on",
 ];
 
-/// Returns cases of query, body and encoding whose remedies the operator's side decides.
+/// Returns cases of query, body and encoding.
 fn contents() -> Vec<Case> {
-    use MismatchCause::{
-        ArraySyntax, BodyIncluded, BracketsOnce, CharactersNotEncoded, Charset, DecodedTwice,
-        EmptyToken, EmptyValue, EncodedOnce, EncodedTwice, FormLeftOut, LineBreaks,
-        LowerCaseEscapes, NamesChanged, NamesNotEncoded, ParameterLeftOut, ParameterNotSent,
-        PlusLiteral, QueryInUri, QueryLeftOut, RealmIncluded, RepeatedName, SemicolonSeparator,
-        SentTwice, SignedTwice, Sorting, SpaceAsPlus, UnreservedEncoded, ValueLeftOut, Version,
-    };
     let url = "https://api.example.com/photos";
-    let get = |cause, query: &str, deviates: fn(&mut Client)| {
-        Case::new(&[cause], "a query", &format!("{url}?{query}"), deviates)
-    };
-    let post = |cause, content_type: &str, body: &str, deviates: fn(&mut Client)| {
-        Case::new(&[cause], body, url, deviates).body(content_type, body)
+    let signed = SIGNED.iter().map(|&(cause, query, signed)| {
+        let url = format!("{url}?{query}");
+        Case::new(&[cause], signed, &url, move |client| {
+            client.parameters = pairs_of(signed)
+        })
+    });
+    let respelled = RESPELLED.iter().map(|&(cause, query, from, to)| {
+        let url = format!("{url}?{query}");
+        Case::new(&[cause], to, &url, move |client| {
+            client.text = Some(Box::new(move |client| respelled(client, from, to)));
+        })
+    });
+    let bodies = BODIES.iter().map(|&(cause, content_type, body, signed)| {
+        let case = Case::new(&[cause], body, url, move |client| {
+            client.parameters = pairs_of(signed);
+        });
+        case.body(content_type, body)
+    });
+    let mut cases: Vec<_> = signed.chain(respelled).chain(bodies).collect();
+    cases.extend(others());
+    cases
+}
+
+fn others() -> Vec<Case> {
+    let get = |cause, deviates: fn(&mut Client)| {
+        let url = "https://api.example.com/photos?z=1&b=2";
+        Case::new(&[cause], "a query", url, deviates)
     };
     vec![
-        get(QueryLeftOut, "page=1", |client| client.parameters.clear()),
-        get(QueryInUri, "page=1", |client| {
-            client.suffix = "?page=1".to_owned();
+        get(QueryInUri, |client| {
+            client.suffix = "?z=1&b=2".to_owned();
             client.parameters.clear();
         }),
-        get(PlusLiteral, "q=one+two", |client| {
-            client.parameters[0].1 = "one+two".to_owned()
-        }),
-        post(PlusLiteral, FORM, "q=one+two", |client| {
-            client.parameters[0].1 = "one+two".to_owned()
-        }),
-        get(SpaceAsPlus, "q=one%20two", |client| {
-            client.text = Some(|client| joined(client, |value| value.replace("%20", "+")));
-        }),
-        get(EncodedOnce, "q=a%2Fb", |client| {
-            client.text = Some(|client| joined(client, |value| value.replace("%2F", "/")));
-        }),
-        get(EncodedOnce, "q=a/b", |client| {
-            client.text = Some(|client| joined(client, |value| value.replace("%2F", "/")));
-        }),
-        get(EncodedTwice, "q=a%2Fb", |client| {
-            client.parameters[0].1 = "a%2Fb".to_owned()
-        }),
-        get(CharactersNotEncoded, "q=yes%21%28%29", |client| {
-            client.text = Some(|client| {
-                joined(client, |value| {
-                    value
-                        .replace("%21", "!")
-                        .replace("%28", "(")
-                        .replace("%29", ")")
-                })
-            });
-        }),
-        get(BracketsOnce, "a%5Bb%5D=1", |client| {
-            client.text =
-                Some(|client| joined(client, |text| text.replace("%5B", "[").replace("%5D", "]")));
-        }),
-        get(Sorting, "z=1&b=2", |client| {
-            client.text = Some(|client| {
-                let parameters = client.parameters.iter();
-                let pairs: Vec<_> = client.pairs();
-                let own = pairs
-                    .into_iter()
-                    .filter(|(name, _)| name.starts_with("oauth_"));
-                let own: Vec<_> = own.collect();
-                let sent: Vec<_> = parameters.cloned().collect();
-                base(client, &[own, sent].concat())
-            });
-        }),
-        get(Version, "page=1", |client| {
-            client.protocol.retain(|(name, _)| name != "oauth_version")
-        }),
-        get(RealmIncluded, "page=1", |client| {
-            client.signs("realm", "Photos")
-        })
-        .realm("Photos"),
-        get(SentTwice, "a=1&b=2&a=1&b=2", |client| {
-            client.parameters.truncate(2)
-        }),
-        get(RepeatedName, "foo=3&foo=2&b=1", |client| {
-            drop(client.parameters.remove(1))
-        }),
-        get(ParameterLeftOut, "id=5&gclid=x", |client| {
-            client.parameters.truncate(1)
-        }),
-        get(ParameterNotSent, "id=5", |client| {
+        get(ParameterNotSent, |client| {
             client.signs("oauth_callback", "")
         }),
-        get(SignedTwice, "id=5&n=1", |client| {
-            client.parameters = [client.parameters.clone(), client.parameters.clone()].concat();
+        get(Version, |client| {
+            client.protocol.retain(|(name, _)| name != "oauth_version")
         }),
-        get(ValueLeftOut, "id=5&n=1", |client| {
-            client.parameters[1].1.clear()
-        }),
-        get(EmptyValue, "id=5&flag", |client| {
-            client.parameters[1].1 = "true".to_owned()
-        }),
-        get(ArraySyntax, "ids[]=1&ids[]=2", |client| {
-            client.parameters = vec![
-                ("ids".to_owned(), "1".to_owned()),
-                ("ids".to_owned(), "2".to_owned()),
-            ];
-        }),
-        get(NamesChanged, "PageSize=1&x=2", |client| {
-            client.parameters[0].0 = "pagesize".to_owned()
-        }),
-        get(SemicolonSeparator, "a=1;b=2", |client| {
-            client.parameters = vec![
-                ("a".to_owned(), "1".to_owned()),
-                ("b".to_owned(), "2".to_owned()),
-            ];
-        }),
-        get(NamesNotEncoded, "c%40=1%2F2", |client| {
-            client.text = Some(|client| {
-                let pairs = client.pairs().into_iter();
-                let pairs: Vec<_> = pairs
-                    .map(|(name, value)| (name.replace("%40", "@"), value))
-                    .collect();
+        get(RealmIncluded, |client| client.signs("realm", "Photos")).realm("Photos"),
+        get(EmptyToken, |client| client.signs("oauth_token", "")).secrets("secret", None),
+        get(Sorting, |client| {
+            client.text = Some(Box::new(|client| {
+                let mut pairs = client.pairs();
+                pairs.retain(|(name, _)| name.starts_with("oauth_"));
+                pairs.extend(client.parameters.clone());
                 base(client, &pairs)
-            });
+            }));
         }),
-        get(DecodedTwice, "q=a%252Fb", |client| {
-            client.parameters[0].1 = "a/b".to_owned()
-        }),
-        get(UnreservedEncoded, "user=~jane", |client| {
-            client.text = Some(|client| joined(client, |text| text.replace('~', "%7E")));
-        }),
-        get(LowerCaseEscapes, "q=a%2Fb", |client| {
-            client.text = Some(|client| joined(client, |text| text.replace("%2F", "%2f")));
-        }),
-        get(Charset, "price=%C2%A355", |client| {
-            client.text = Some(|client| joined(client, |text| text.replace("%C2%A3", "%A3")));
-        }),
-        get(LineBreaks, "text=a%0D%0Ab", |client| {
-            client.parameters[0].1 = "a\nb".to_owned()
-        }),
-        get(EmptyToken, "page=1", |client| {
-            client.signs("oauth_token", "")
+        get(NamesNotEncoded, |client| {
+            client.parameters[0].0 = "c@".to_owned();
+            client.text = Some(Box::new(|client| respelled(client, "c%40", "c@")));
         })
-        .secrets("secret", None),
-        post(FormLeftOut, FORM, "title=summer&size=1", |client| {
-            client.parameters.clear()
-        }),
-        post(
-            BodyIncluded,
-            "application/json",
-            "{\"title\": \"summer\"}",
-            |client| {
-                client.parameters = vec![("title".to_owned(), "summer".to_owned())];
-            },
-        ),
-        post(BodyIncluded, "", "title=summer&size=1", |client| {
-            client.parameters = vec![
-                ("title".to_owned(), "summer".to_owned()),
-                ("size".to_owned(), "1".to_owned()),
-            ];
-        }),
+        .target("/photos?c%40=1%2F2&b=2"),
+        get(FormCompressed, |client| {
+            client.parameters = pairs_of(PLAIN_FORM)
+        })
+        .target("/photos")
+        .body(FORM, "")
+        .raw_body(compressed(PLAIN_FORM)),
     ]
 }
 
-/// Makes a base string of names and values in another encoding.
-fn joined(client: &Client, changed: fn(&str) -> String) -> String {
+/// A cause, a query, and the parameters that the client signs, not encoded.
+const SIGNED: &[(MismatchCause, &str, &str)] = &[
+    (QueryLeftOut, "page=1", ""),
+    (PlusLiteral, "q=one+two", "q=one+two"),
+    (EncodedTwice, "q=a%2Fb", "q=a%2Fb"),
+    (DecodedTwice, "q=a%252Fb", "q=a/b"),
+    (SentTwice, "a=1&b=2&a=1&b=2", "a=1&b=2"),
+    (RepeatedName, "foo=3&foo=2&b=1", "foo=3&b=1"),
+    (ParameterLeftOut, "id=5&gclid=x", "id=5"),
+    (SignedTwice, "id=5&n=1", "id=5&n=1&id=5&n=1"),
+    (ValueLeftOut, "id=5&n=1", "id=5&n="),
+    (EmptyValue, "id=5&flag", "id=5&flag=true"),
+    (ArraySyntax, "ids[]=1&ids[]=2", "ids=1&ids=2"),
+    (NamesChanged, "PageSize=1&x=2", "pagesize=1&x=2"),
+    (SemicolonSeparator, "a=1;b=2", "a=1&b=2"),
+    (LineBreaks, "text=a%0D%0Ab", "text=a\nb"),
+];
+
+/// A cause, a query, and the part of encoded names and values that the client signs otherwise.
+const RESPELLED: &[(MismatchCause, &str, &str, &str)] = &[
+    (SpaceAsPlus, "q=one%20two", "%20", "+"),
+    (EncodedOnce, "q=a%2Fb", "%2F", "/"),
+    (EncodedOnce, "q=a/b", "%2F", "/"),
+    (CharactersNotEncoded, "q=yes%21", "%21", "!"),
+    (BracketsOnce, "a%5Bb=1", "%5B", "["),
+    (UnreservedEncoded, "user=~jane", "~", "%7E"),
+    (LowerCaseEscapes, "q=a%2Fb", "%2F", "%2f"),
+    (Charset, "price=%C2%A355", "%C2%A3", "%A3"),
+];
+
+/// A cause, a Content-Type, a body, and the parameters that the client signs.
+const BODIES: &[(MismatchCause, &str, &str, &str)] = &[
+    (FormLeftOut, FORM, "title=summer&size=1", ""),
+    (FormLeftOut, FORM, "{\"title\": \"summer\"}", ""),
+    (PlusLiteral, FORM, "q=one+two", "q=one+two"),
+    (
+        BodyIncluded,
+        "application/json",
+        "{\"title\": \"summer\"}",
+        "title=summer",
+    ),
+    (
+        BodyIncluded,
+        "",
+        "title=summer&size=1",
+        "title=summer&size=1",
+    ),
+];
+
+/// Turns `a=1&b=2` into pairs, without decoding.
+fn pairs_of(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// A form before it is compressed.
+const PLAIN_FORM: &str = "title=summer&size=1";
+
+fn compressed(form: &str) -> Vec<u8> {
+    let deflated = miniz_oxide::deflate::compress_to_vec(form.as_bytes(), 6);
+    [&b"\x1f\x8b\x08\x00\0\0\0\0\0\x03"[..], &deflated].concat()
+}
+
+/// Makes a base string whose names and values have another text for a part.
+fn respelled(client: &Client, from: &str, to: &str) -> String {
     let pairs = client.pairs().into_iter();
+    let changed = |text: String| text.replace(from, to);
     let mut pairs: Vec<_> = pairs
-        .map(|(name, value)| (changed(&name), changed(&value)))
+        .map(|(name, value)| (changed(name), changed(value)))
         .collect();
     pairs.sort();
     base(client, &pairs)

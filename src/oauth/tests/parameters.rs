@@ -202,6 +202,74 @@ fn parameters_are_not_gathered_from_two_places() {
     assert_eq!(wire.refusal(), Some(Rejection::SeveralPlaces));
 }
 
+#[test]
+fn a_verifier_may_stand_in_the_form_where_a_caller_permits_it() {
+    let limits = ParseLimits {
+        verifier_in_form: true,
+        ..ParseLimits::default()
+    };
+    let parse = |wire: &WireRequest, limits: &ParseLimits| {
+        wire.with_request(|request| match request.parse(limits) {
+            Ok(signed) => Ok(signed.unwrap().base_string()),
+            Err(rejection) => Err(rejection),
+        })
+    };
+    let in_header = |parameters: &str| WireRequest::get("/").authorization(header_of(parameters));
+    let apart = in_header(PARAMETERS).body(FORM, "a=1&oauth_verifier=v");
+    let together = in_header(&format!("{PARAMETERS}&oauth_verifier=v")).body(FORM, "a=1");
+    assert_eq!(
+        parse(&apart, &limits),
+        parse(&together, &limits),
+        "it is signed in either place"
+    );
+    let default = ParseLimits::default();
+    assert_eq!(parse(&apart, &default), Err(Rejection::SeveralPlaces));
+
+    let (verifier, place) = (ProtocolParameter::Verifier, ParameterPlace::Body);
+    let twice = Rejection::Duplicate {
+        parameter: verifier,
+        place,
+    };
+    let with_one = format!("{PARAMETERS}&oauth_verifier=");
+    for (wire, refusal) in [
+        (in_header(&with_one).body(FORM, "oauth_verifier=v"), twice),
+        (
+            in_header(PARAMETERS).body(FORM, "oauth_verifier=v&oauth_verifier=v"),
+            twice,
+        ),
+        (
+            in_header(PARAMETERS).body(FORM, "oauth_verifier=v&oauth_token=t"),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            in_header(PARAMETERS).body(FORM, "oauth_callback=oob"),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            in_header(PARAMETERS).body(FORM, "oauth_verifier_=v"),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            WireRequest::get("/?oauth_verifier=v").in_header(),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            WireRequest::get(&format!("/?{PARAMETERS}")).body(FORM, "oauth_verifier=v"),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            WireRequest::get("/?oauth_verifier=v").body(FORM, PARAMETERS),
+            Rejection::SeveralPlaces,
+        ),
+        (
+            in_header("oauth_verifier=v").body(FORM, PARAMETERS),
+            Rejection::SeveralPlaces,
+        ),
+    ] {
+        assert_eq!(parse(&wire, &limits), Err(refusal), "{wire:?}");
+    }
+}
+
 // P6
 #[test]
 fn names_and_values_are_case_sensitive() {

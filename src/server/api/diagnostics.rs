@@ -39,6 +39,7 @@ impl DiagnosticsService for DiagnosticsApi {
             reason,
             cause,
             start_time,
+            end_time,
         } = request.into_inner();
         let mut fields = Fields::default();
         let filter = filter(
@@ -48,6 +49,7 @@ impl DiagnosticsService for DiagnosticsApi {
                 reason,
                 cause,
                 start_time,
+                end_time,
             },
         );
         // With another filter, the page token would point anywhere.
@@ -92,6 +94,7 @@ impl DiagnosticsService for DiagnosticsApi {
                 reason,
                 cause,
                 start_time: None,
+                end_time: None,
             },
         );
         let filter = fields.all(filter)?;
@@ -165,6 +168,7 @@ struct FilterFields {
     reason: String,
     cause: String,
     start_time: Option<Timestamp>,
+    end_time: Option<Timestamp>,
 }
 
 fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
@@ -173,6 +177,7 @@ fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
         reason,
         cause,
         start_time,
+        end_time,
     } = given;
     let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
     let reason = fields.optional("reason", &reason, |text| {
@@ -186,12 +191,14 @@ fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
         }
     });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
+    let until = fields.take("end_time", end_time.map(unix_time).transpose());
     let consumer_key = consumer_key?.map(|key| key.to_string());
     Some(DenialFilter {
         consumer_key,
         reason: reason?,
         cause: cause?,
         since: since?,
+        until: until?,
     })
 }
 

@@ -57,7 +57,7 @@ impl ConsoleQuery {
             consumer_key: consumer,
             reason,
             cause,
-            since: None,
+            ..DenialFilter::default()
         }
     }
 

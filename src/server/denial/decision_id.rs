@@ -52,6 +52,9 @@ impl HexDigits {
     }
 }
 
+/// The header with the id of a denial, also of a response without a body.
+pub(crate) const HEADER: &str = "x-countersign-decision-id";
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Generates [`DecisionId`]s without a system call for each.

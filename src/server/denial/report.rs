@@ -4,83 +4,26 @@
 //! five steps: **count** it in the metrics, **keep** it for operators, **log** it, **style** the
 //! answer and wait for an **explanation** that belongs in the answer.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use strum::IntoStaticStr;
 use tokio::time::Instant;
 
 use super::decision_id::DecisionId;
+use super::details::details;
+use super::event;
 use super::explained;
 use super::problem::{DenialResponse, DenialStyle, Problem};
-use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Diagnostics, PendingExplanation, RefusedRequest, SentRequest};
-use crate::model::{ConsumerKey, UserId};
+use crate::config::DenyDetail;
+use crate::diagnostics::{
+    Diagnostics, PendingExplanation, RefusalContext, RefusedRequest, ToldCaller,
+};
+use crate::model::UserId;
 use crate::server::negotiation::AnswerFormat;
-use crate::store::StoreError;
 use crate::telemetry::Metrics;
-use crate::verify::{Allowance, Applicant, Denial, Reason, Weakened};
+use crate::verify::{Allowance, Applicant, Denial, Weakened};
 
-/// The outcome of a call, as metrics, log events and dynamic metadata name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub(crate) enum Outcome {
-    /// A proven request passes.
-    Allow,
-    /// An unsigned request passes.
-    Anonymous,
-    /// A consumer gets credentials.
-    Issue,
-    /// The request is denied.
-    Deny,
-    /// The request passes only because its route is in shadow mode.
-    WouldDeny,
-    /// Countersign failed.
-    Error,
-}
-
-/// One call: a check or a request for credentials.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
-    pub(crate) kind: CallKind,
-    pub(crate) id: DecisionId,
-    pub(crate) start: Instant,
-}
-
-/// The kind of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallKind {
-    /// A check.
-    Check,
-    /// A request for credentials at the endpoint of this name.
-    Credentials(&'static str),
-}
-
-/// A request, as the reports about it describe it.
-pub(crate) struct ReportedRequest<'a> {
-    /// The HTTP method; empty if it could not be read, like the two below.
-    pub(crate) method: &'a [u8],
-    /// The host that the client named.
-    pub(crate) host: &'a [u8],
-    /// The path and the query.
-    pub(crate) target: &'a [u8],
-    /// Envoy's id of the request, or an empty text.
-    pub(crate) envoy_id: &'a str,
-    /// The mode of its route.
-    pub(crate) mode: Mode,
-    /// The request as the verifier read it, if it could be read.
-    pub(crate) sent: Option<SentRequest<'a>>,
-}
-
-/// A failure of Countersign, independent of the caller.
-pub(crate) trait OwnFailure: fmt::Display {
-    /// Returns the label in logs and metrics.
-    fn label(&self) -> &'static str;
-
-    /// Returns the error of the store, if the store failed.
-    fn store_error(&self) -> Option<&StoreError>;
-}
+pub(crate) use super::call::{Call, CallKind, Outcome, OwnFailure};
+pub(crate) use super::reported::{CheckTerms, ReportedRequest};
 
 /// Counts, keeps and logs the outcome of calls.
 #[derive(Clone, Debug)]
@@ -93,8 +36,7 @@ pub(crate) struct Reporter {
 /// A reported denial that waits for its answer.
 pub(crate) struct PendingDenial {
     decision_id: DecisionId,
-    reason: Reason,
-    advice: Option<String>,
+    problem: Problem,
     detail: DenyDetail,
     base_string: Option<String>,
     /// `None` unless the answer may contain the explanation.
@@ -109,61 +51,6 @@ pub(crate) struct AnswerTerms<'a> {
     pub(crate) format: AnswerFormat,
     /// The latest time at which an explanation is still of use.
     pub(crate) explain_until: Instant,
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Returns the outcome's name.
-    pub(crate) const fn name(self) -> &'static str {
-        self.into_str()
-    }
-
-    /// Returns the outcome of a denial on a route in this mode.
-    pub(crate) const fn denied(mode: Mode) -> Self {
-        match mode {
-            Mode::Enforce => Self::Deny,
-            Mode::Shadow => Self::WouldDeny,
-        }
-    }
-}
-
-// === impl Call ===
-
-impl Call {
-    /// Starts a call now.
-    pub(crate) fn start(kind: CallKind, id: DecisionId) -> Self {
-        Self {
-            kind,
-            id,
-            start: Instant::now(),
-        }
-    }
-
-    fn latency(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    fn latency_us(&self) -> u64 {
-        u64::try_from(self.latency().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
-impl CallKind {
-    /// Returns the message of the call's log events.
-    const fn message(self) -> &'static str {
-        match self {
-            Self::Check => "check",
-            Self::Credentials(_) => "token request",
-        }
-    }
-
-    const fn endpoint(self) -> Option<&'static str> {
-        match self {
-            Self::Check => None,
-            Self::Credentials(endpoint) => Some(endpoint),
-        }
-    }
 }
 
 // === impl Reporter ===
@@ -197,7 +84,7 @@ impl Reporter {
             self.report_weakened(call, allowance);
         }
         self.diagnostics
-            .record_allowed(identity.consumer_key(), allowance.signature_method);
+            .record_allowed(identity.consumer().into(), allowance.signature_method);
         tracing::debug!(
             decision_id = %call.id,
             result = Outcome::Allow.name(),
@@ -233,15 +120,15 @@ impl Reporter {
 
     /// Reports credentials that `applicant` gets.
     pub(crate) fn issue(&self, call: &Call, applicant: &Applicant) {
-        let consumer = &applicant.consumer.key;
+        let consumer = &applicant.consumer;
         self.count(call, Outcome::Issue, NO_REASON);
         self.diagnostics
-            .record_allowed(consumer, applicant.signature_method);
+            .record_allowed((&**consumer).into(), applicant.signature_method);
         tracing::info!(
             decision_id = %call.id,
             endpoint = call.kind.endpoint(),
             result = Outcome::Issue.name(),
-            consumer = consumer.as_str(),
+            consumer = consumer.key.as_str(),
             latency_us = call.latency_us(),
             "token request"
         );
@@ -257,14 +144,36 @@ impl Reporter {
     ) -> PendingDenial {
         let outcome = Outcome::denied(request.mode);
         self.count(call, outcome, denial.reason.label());
-        let explaining = self.keep(call, request, denial.reason.label(), Some(denial));
-        log_denial(call, request, denial, advice.as_deref());
+        let mut problem = Problem::of(denial.reason);
+        if let Some(advice) = advice {
+            problem.advice = advice.into();
+        }
+        let details = details(denial, request);
+        let told = ToldCaller {
+            status: problem.status,
+            problem: problem.word,
+            advice: &problem.advice,
+        };
+        let id = call.id.hex();
+        let refused = RefusedRequest {
+            denial: Some(denial),
+            ..refused(id.as_str(), denial.reason.label(), request)
+        };
+        let refused = RefusedRequest {
+            context: RefusalContext {
+                told: Some(told),
+                details: Some(&details),
+                ..refused.context
+            },
+            ..refused
+        };
+        let explaining = self.diagnostics.record_refused(&refused);
+        event::log_denial(call, &refused, request.envoy_id);
         let detail = denial.detail(self.deny_detail);
         let debugs = detail == DenyDetail::Debug && outcome == Outcome::Deny;
         PendingDenial {
             decision_id: call.id,
-            reason: denial.reason,
-            advice,
+            problem,
             detail,
             base_string: debugs.then(|| request.masked_base_string()).flatten(),
             explaining: explaining.filter(|_| debugs),
@@ -274,7 +183,7 @@ impl Reporter {
     /// Reports a failure of ours.
     pub(crate) fn fail(&self, call: &Call, failure: &impl OwnFailure) {
         self.count_failure(call, Outcome::Error, failure);
-        log_failure(call, Outcome::Error, failure);
+        event::log_failure(call, Outcome::Error, failure);
     }
 
     /// Reports a failure of ours about a request that passes because its route is in shadow mode.
@@ -285,12 +194,17 @@ impl Reporter {
         failure: &impl OwnFailure,
     ) {
         self.count_failure(call, Outcome::WouldDeny, failure);
-        self.keep(call, request, failure.label(), None);
-        log_failure(call, Outcome::WouldDeny, failure);
+        let id = call.id.hex();
+        let refused = refused(id.as_str(), failure.label(), request);
+        self.diagnostics.record_refused(&refused);
+        event::log_failure(call, Outcome::WouldDeny, failure);
     }
 
     /// Counts the outcome of a call; `reason` is from a closed set.
     pub(crate) fn count(&self, call: &Call, outcome: Outcome, reason: &'static str) {
+        if outcome == Outcome::Error {
+            self.diagnostics.record_failed(reason);
+        }
         match call.kind {
             CallKind::Check => self
                 .metrics
@@ -307,43 +221,29 @@ impl Reporter {
         }
         self.count(call, outcome, failure.label());
     }
-
-    /// Keeps a denied request for operators, and has it explained if possible.
-    fn keep(
-        &self,
-        call: &Call,
-        request: &ReportedRequest<'_>,
-        reason: &'static str,
-        denial: Option<&Denial>,
-    ) -> Option<PendingExplanation> {
-        self.diagnostics.record_refused(&RefusedRequest {
-            decision_id: call.id.hex().as_str(),
-            reason,
-            denial,
-            method: request.method,
-            host: request.host,
-            target: request.target,
-            mode: request.mode,
-            sent: request.sent.as_ref(),
-        })
-    }
 }
 
-// === impl ReportedRequest ===
-
-impl ReportedRequest<'_> {
-    fn path(&self) -> &[u8] {
-        self.target
-            .split(|&byte| byte == b'?')
-            .next()
-            .unwrap_or_default()
-    }
-
-    /// Returns the base string with the values of other parameters masked.
-    fn masked_base_string(&self) -> Option<String> {
-        let sent = self.sent.as_ref()?;
-        let signed = sent.request.parse(&sent.limits).ok().flatten()?;
-        Some(signed.masked_base_string().escape_ascii().to_string())
+/// Returns the record of a refused request: of a failure of ours, unless a denial is added.
+fn refused<'a>(
+    decision_id: &'a str,
+    reason: &'static str,
+    request: &'a ReportedRequest<'a>,
+) -> RefusedRequest<'a> {
+    RefusedRequest {
+        decision_id,
+        reason,
+        denial: None,
+        method: request.method,
+        host: request.host,
+        target: request.target,
+        mode: request.mode,
+        sent: request.sent.as_ref(),
+        context: RefusalContext {
+            client_address: request.client_address.as_bytes(),
+            request_id: request.request_id,
+            rule: &request.rule,
+            ..RefusalContext::NONE
+        },
     }
 }
 
@@ -353,11 +253,7 @@ impl PendingDenial {
     /// Writes the answer, after the explanation if it belongs in the answer.
     pub(crate) async fn respond(self, terms: AnswerTerms<'_>) -> DenialResponse {
         let cause = explained::public_cause(self.explaining, terms.explain_until).await;
-        let mut problem = Problem::of(self.reason);
-        if let Some(advice) = self.advice {
-            problem.advice = advice.into();
-        }
-        problem.write(&DenialStyle {
+        self.problem.write(&DenialStyle {
             realm: terms.realm,
             detail: self.detail,
             format: terms.format,
@@ -368,83 +264,5 @@ impl PendingDenial {
     }
 }
 
-/// Logs a denial: one event with enough to act on, and without header, query and body.
-fn log_denial(call: &Call, request: &ReportedRequest<'_>, denial: &Denial, advice: Option<&str>) {
-    // The endpoint says as much about a request for credentials.
-    let check = (call.kind == CallKind::Check).then_some(request);
-    let text = |part: fn(&ReportedRequest<'_>) -> String| check.map(part);
-    tracing::info!(
-        decision_id = %call.id,
-        endpoint = call.kind.endpoint(),
-        result = Outcome::denied(request.mode).name(),
-        reason = denial.reason.label(),
-        detail = advice.map(str::to_owned).or_else(|| denial.reason.detail()),
-        consumer = denial.identity.as_ref().map(|identity| identity.consumer_key().as_str()),
-        claimed_consumer = denial.claimed_consumer_key.as_ref().map(ConsumerKey::as_str),
-        signature_method = denial.signature_method.map(tracing::field::display),
-        method = text(|request| loggable(request.method)),
-        host = text(|request| loggable(request.host)),
-        path = text(|request| loggable(request.path())),
-        envoy_request = text(|request| loggable(request.envoy_id.as_bytes())),
-        latency_us = call.latency_us(),
-        "{}", call.kind.message()
-    );
-}
-
-/// Logs a failure: a warning for a request for credentials. Checks are too frequent for warnings,
-/// and an unavailable store is reported separately.
-fn log_failure(call: &Call, outcome: Outcome, failure: &impl OwnFailure) {
-    let (result, reason) = (outcome.name(), failure.label());
-    let error = failure
-        .store_error()
-        .map_or_else(|| failure.to_string(), StoreError::with_causes);
-    let latency_us = call.latency_us();
-    match call.kind {
-        CallKind::Check => {
-            tracing::info!(decision_id = %call.id, result, reason, error, latency_us, "check");
-        }
-        CallKind::Credentials(endpoint) => {
-            tracing::warn!(decision_id = %call.id, endpoint, result, reason, error, latency_us,
-                "token request");
-        }
-    }
-}
-
-/// Escapes a text of the caller, so that it cannot forge a log line, and cuts it.
-fn loggable(text: &[u8]) -> String {
-    text[..text.len().min(LOGGED_BYTES)]
-        .escape_ascii()
-        .to_string()
-}
-
 /// The reason label of a call that was not denied.
 const NO_REASON: &str = "ok";
-
-/// The longest piece of a request's own text that is logged.
-const LOGGED_BYTES: usize = 255;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outcomes_keep_the_names_that_dashboards_use() {
-        let names = [
-            (Outcome::Allow, "allow"),
-            (Outcome::Anonymous, "anonymous"),
-            (Outcome::Issue, "issue"),
-            (Outcome::Deny, "deny"),
-            (Outcome::WouldDeny, "would_deny"),
-            (Outcome::Error, "error"),
-        ];
-        for (outcome, name) in names {
-            assert_eq!(outcome.name(), name);
-        }
-    }
-
-    #[test]
-    fn a_logged_text_is_short_and_escaped() {
-        assert_eq!(loggable(b"a\nb\xff"), "a\\nb\\xff");
-        assert_eq!(loggable(&[b'x'; 300]).len(), LOGGED_BYTES);
-    }
-}

@@ -16,6 +16,7 @@ use super::headers::CheckHeaders;
 use super::identity::{self, UpstreamCaller};
 use super::metadata::Metadata;
 use super::wire::Writer;
+use crate::server::denial::decision_id::HEADER as DECISION_ID;
 use crate::server::denial::problem::{self, DenialResponse};
 use crate::verify::{Allowance, Decision, Denial};
 
@@ -119,6 +120,7 @@ pub(super) fn deny(denial: &DenialResponse, metadata: &Metadata<'_>) -> CheckAns
     } else {
         Code::Unauthenticated
     };
+    let id = metadata.decision_id.hex();
     let sunset: Vec<_> = metadata.sunset_headers().collect();
     let sunset = sunset.iter().map(|(name, value)| (*name, value.as_str()));
     response(ResponseKind::Deny(code), metadata, |denied| {
@@ -126,6 +128,7 @@ pub(super) fn deny(denial: &DenialResponse, metadata: &Metadata<'_>) -> CheckAns
             ("www-authenticate", denial.challenge.as_str()),
             ("content-type", denial.content_type),
             ("cache-control", "no-store"),
+            (DECISION_ID, id.as_str()),
         ];
         let headers = headers.into_iter().chain(sunset);
         http_response(denied, denial.status, headers, &denial.body);
@@ -134,17 +137,20 @@ pub(super) fn deny(denial: &DenialResponse, metadata: &Metadata<'_>) -> CheckAns
 
 /// Reports our failure, so that Envoy's failure mode decides; requires Envoy 1.37.
 pub(super) fn error(message: &str, metadata: &Metadata<'_>) -> CheckAnswer {
+    let id = metadata.decision_id.hex();
     let body = serde_json::json!({
         "type": "about:blank",
         "title": problem::title(503),
         "status": 503,
         "detail": message,
+        "decision_id": id.as_str(),
     });
     response(ResponseKind::Error, metadata, |failed| {
         let headers = [
             ("content-type", problem::PROBLEM_JSON),
             ("cache-control", "no-store"),
             ("retry-after", "1"),
+            (DECISION_ID, id.as_str()),
         ];
         http_response(failed, 503, headers, &body.to_string());
     })

@@ -15,7 +15,7 @@ use crate::model::Scopes;
 use crate::oauth::diagnosis::{OriginSetting, ReceivedOrigin};
 use crate::oauth::{self, ParseLimits, RequestBody, Scheme, SignatureMethod};
 use crate::server::denial::report::{
-    AnswerTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
+    AnswerTerms, CheckTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
 };
 use crate::server::negotiation::{AcceptHeader, AnswerFormat};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, RequestStage};
@@ -189,7 +189,7 @@ impl Check<'_> {
         let call = &self.call.report;
         self.service
             .reporter
-            .fail_in_shadow(call, &self.reported(), failure);
+            .fail_in_shadow(call, &self.reported(None), failure);
         let metadata = Metadata {
             problem: Some(failure.label()),
             ..Metadata::of(Outcome::WouldDeny, call.id)
@@ -236,19 +236,38 @@ impl Check<'_> {
 
 impl Check<'_> {
     fn report(&self, denial: &Denial) -> PendingDenial {
+        let reported = self.reported(Some(denial.reason));
         self.service
             .reporter
-            .deny(&self.call.report, &self.reported(), denial, None)
+            .deny(&self.call.report, &reported, denial, None)
     }
 
-    fn reported(&self) -> ReportedRequest<'_> {
+    /// Returns the request for reports: of a denial for this reason, or of a failure.
+    fn reported(&self, reason: Option<Reason>) -> ReportedRequest<'_> {
+        let attributes = &self.attributes;
         ReportedRequest {
-            method: self.attributes.method.as_bytes(),
-            host: self.attributes.host.as_bytes(),
-            target: self.attributes.target,
-            envoy_id: self.attributes.id,
+            method: attributes.method.as_bytes(),
+            host: attributes.host.as_bytes(),
+            target: attributes.target,
+            client_address: attributes.source.to_owned(),
+            request_id: attributes.request_id().unwrap_or_default(),
+            envoy_id: attributes.id,
+            rule: self.policy.rule(&self.service.config, reason),
+            terms: Some(self.terms()),
             mode: self.mode(),
             sent: self.sent(),
+        }
+    }
+
+    fn terms(&self) -> CheckTerms<'_> {
+        let attributes = &self.attributes;
+        CheckTerms {
+            scopes: self.policy.scopes(),
+            realm: self.policy.realm(),
+            scheme: attributes.scheme,
+            content_length: attributes.headers.content_length.first().copied(),
+            body_len: attributes.body.len(),
+            max_body_len: self.service.config.check.max_body_bytes,
         }
     }
 
@@ -283,15 +302,13 @@ impl Check<'_> {
 pub(super) async fn deny_unreadable(
     service: &CheckService,
     call: &CheckCall,
+    source: &str,
     reason: Reason,
 ) -> CheckAnswer {
     let request = ReportedRequest {
-        method: b"",
-        host: b"",
-        target: b"",
-        envoy_id: "",
+        client_address: source.to_owned(),
         mode: Mode::Enforce,
-        sent: None,
+        ..ReportedRequest::default()
     };
     let pending = service
         .reporter

@@ -181,7 +181,7 @@ impl CheckService {
         } = request;
         let attributes = match RequestAttributes::read(http, source) {
             Ok(attributes) => attributes,
-            Err(reason) => return Ok(check::deny_unreadable(self, call, reason).await),
+            Err(reason) => return Ok(check::deny_unreadable(self, call, source, reason).await),
         };
         let extensions = policy::from_extensions(&context_extensions)?;
         let policy = EffectivePolicy::of(&self.config, &attributes, extensions.as_ref());

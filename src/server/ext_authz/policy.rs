@@ -1,6 +1,8 @@
 //! The rules for one request: `[check]`, the first `[[route]]` that matches, and
 //! `context_extensions`. Each overrides the one before it, key by key.
 
+use std::ptr;
+
 use memchr::memchr_iter;
 
 use super::attributes::RequestAttributes;
@@ -91,6 +93,38 @@ impl<'a> EffectivePolicy<'a> {
             .unwrap_or_else(|| ParseLimits::default().form_bytes)
     }
 
+    /// Returns the rule that decided about a denial for this reason, or that applied to a request,
+    /// as operators read it: its key, if the reason depends on one, and the layer that sets it.
+    pub(super) fn rule(&self, config: &Config, reason: Option<Reason>) -> String {
+        match reason.and_then(rule_key) {
+            Some((key, sets)) => {
+                let layer = self.first(|layer| sets(layer).then_some(layer));
+                format!("{key} of {}", self.layer_name(config, layer))
+            }
+            None => {
+                let layer = self.layers[..2].iter().flatten().next();
+                self.layer_name(config, layer.copied())
+            }
+        }
+    }
+
+    /// Returns the name of a layer; `None` is the default of every key.
+    fn layer_name(&self, config: &Config, layer: Option<&RoutePolicy>) -> String {
+        let [extensions, ..] = self.layers;
+        let Some(layer) = layer else {
+            return "[check]".to_owned();
+        };
+        if extensions.is_some_and(|own| ptr::eq(own, layer)) {
+            return "context_extensions".to_owned();
+        }
+        let mut routes = config.routes.iter().enumerate();
+        let route = routes.find(|(_, route)| ptr::eq(&route.set, layer));
+        route.map_or_else(
+            || "[check]".to_owned(),
+            |(at, route)| format!("[[route]] {} ({route})", at + 1),
+        )
+    }
+
     /// Returns true if the `Authorization` header that carried the verified parameters is removed.
     /// In shadow mode it stays, because the backend still verifies.
     pub(super) fn hides_credentials(&self) -> bool {
@@ -106,6 +140,42 @@ impl<'a> EffectivePolicy<'a> {
         !self.may_be_routed_elsewhere
             && self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
     }
+}
+
+/// A function that tells whether a layer sets a key.
+type SetsKey = fn(&RoutePolicy) -> bool;
+
+/// Returns the key that a denial for this reason depends on.
+fn rule_key(reason: Reason) -> Option<(&'static str, SetsKey)> {
+    if let Reason::Rejected(rejection) = reason {
+        return rejection_key(rejection);
+    }
+    if let Reason::Unsigned | Reason::UserRequired = reason {
+        return Some(("require", |layer| layer.require.is_some()));
+    }
+    if reason == Reason::ScopeMissing {
+        return Some(("scopes", |layer| layer.scopes.is_some()));
+    }
+    if reason == Reason::RealmMismatch {
+        return Some(("realm", |layer| layer.realm.is_some()));
+    }
+    if let Reason::PlaintextWithoutHttps | Reason::UnknownScheme = reason {
+        return Some(("origin", |layer| layer.origin.is_some()));
+    }
+    None
+}
+
+fn rejection_key(rejection: Rejection) -> Option<(&'static str, SetsKey)> {
+    if let Rejection::BodyHashAbsent = rejection {
+        return Some(("body_hash", |layer| layer.body_hash.is_some()));
+    }
+    if let Rejection::BodyUntyped | Rejection::BodyTypeUnclear = rejection {
+        return Some(("untyped_body", |layer| layer.untyped_body.is_some()));
+    }
+    if let Rejection::ParametersTooLarge { .. } = rejection {
+        return Some(("max_form_bytes", |layer| layer.max_form_bytes.is_some()));
+    }
+    None
 }
 
 /// Returns true if the configuration enforces no route.

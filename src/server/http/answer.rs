@@ -18,6 +18,7 @@ use super::refusal::CredentialFailure;
 use crate::clock::UnixTime;
 use crate::issue::IssuedToken;
 use crate::model::{Consumer, RequestToken, Secret, Token};
+use crate::server::denial::decision_id::{self, DecisionId};
 use crate::server::denial::problem::{self, DenialResponse};
 use crate::server::denial::sunset;
 use crate::server::guard;
@@ -120,6 +121,16 @@ pub(super) fn with_sunset(mut answer: Response, consumer: &Consumer) -> Response
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);
         }
+    }
+    answer
+}
+
+/// Adds the id of the decision to a refusal, also to one without a body.
+pub(super) fn with_decision_id(mut answer: Response, id: DecisionId) -> Response {
+    // Digits are always a header value.
+    let value = HeaderValue::from_str(id.hex().as_str());
+    if let (false, Ok(value)) = (answer.status().is_success(), value) {
+        answer.headers_mut().insert(decision_id::HEADER, value);
     }
     answer
 }

@@ -10,6 +10,7 @@ use crate::directory;
 use crate::issue::Directory;
 use crate::server::api::{AdminToken, IssuerToken};
 use crate::server::app::App;
+use crate::server::http::ServiceLogo;
 use crate::server::named_files::with_causes;
 use crate::server::transport::{ListenerCertificate, LoadedTls};
 use crate::store::{self, ReplacementKeys};
@@ -23,6 +24,7 @@ pub(super) struct ReloadInputs {
     pub(super) admin_token: AdminToken,
     pub(super) issuer_token: Option<IssuerToken>,
     pub(super) directory: Option<Arc<dyn Directory>>,
+    pub(super) logo: Option<Arc<ServiceLogo>>,
     /// `None` if the keys of the store are in memory alone.
     pub(super) master_keys: Option<ReplacementKeys>,
     /// One for each listener; `None` if it keeps what it has.
@@ -95,9 +97,10 @@ fn read_named(
         ))
     });
     let directory = mistakes.take(directory::open(&config.users));
+    let logo = mistakes.take(ServiceLogo::load(config.authorize.logo_file.as_deref()));
     let master_keys = mistakes.take(master_keys(app, &config));
-    match (admin_token, issuer_token, directory, master_keys) {
-        (Some(admin_token), Some(issuer_token), Some(directory), Some(master_keys))
+    match (admin_token, issuer_token, directory, logo, master_keys) {
+        (Some(admin_token), Some(issuer_token), Some(directory), Some(logo), Some(master_keys))
             if mistakes.0.is_empty() =>
         {
             Ok(ReloadInputs {
@@ -106,6 +109,7 @@ fn read_named(
                 admin_token,
                 issuer_token,
                 directory,
+                logo: logo.map(Arc::new),
                 master_keys,
                 certificates,
             })

@@ -349,9 +349,6 @@ pub(super) fn check_inputs(url: &str, config: &StoreConfig) -> Result<(), StoreE
 }
 
 /// Reads the address and the files of connections.
-///
-/// # Errors
-/// If one of them cannot be used.
 fn read_inputs(
     url: &str,
     config: &StoreConfig,

@@ -73,7 +73,7 @@ arrives("body-hash", "of an object without spaces", header({ method: "POST", dat
 arrives("body-hash", "by SHA-1 instead of SHA-256", header({
   method: "POST", data, includeBodyHash: true, ...hashed("sha1"), ...named, hash_function: mac("sha256", "base64"),
 }), { ...sent, body: JSON.stringify(data) });
-arrives(null, "a body that somebody changed", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
+arrives("body-hash", "a body that somebody changed", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
   ...sent, body: JSON.stringify({ title: "winter", size: 1 }),
 });
 

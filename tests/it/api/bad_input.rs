@@ -5,7 +5,7 @@
 //! server does not validate.
 
 use countersign::config::Mode;
-use countersign::diagnostics::RefusedRequest;
+use countersign::diagnostics::{RefusalContext, RefusedRequest};
 use countersign::model::{ConsumerKey, Token, UserId};
 use countersign::store::TokenHolder;
 use countersign::v1;
@@ -248,6 +248,7 @@ pub(crate) const fn denial(decision_id: &str) -> RefusedRequest<'_> {
         target: b"/photos?size=original",
         mode: Mode::Enforce,
         sent: None,
+        context: RefusalContext::NONE,
     }
 }
 

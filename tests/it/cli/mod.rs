@@ -11,6 +11,7 @@ mod explained;
 mod export;
 mod import;
 mod program;
+mod replicas;
 mod restore;
 mod sign;
 mod tls;

@@ -8,6 +8,9 @@ use crate::v1;
 
 /// Returns the message of a denial.
 pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
+    let remedy = denial.remedy().to_owned();
+    let details = denial.details.iter().map(detail_message).collect();
+    let causes = denial.explanation.words().map(str::to_owned).collect();
     let DenialRecord {
         sequence: _,
         decision_id,
@@ -21,24 +24,17 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         path,
         mode,
         explanation,
+        profiles,
+        consumer_name,
+        client_address,
+        request_id,
+        rule,
+        status,
+        problem,
+        advice,
+        ..
     } = denial;
-    let causes = explanation.words().map(str::to_owned).collect();
-    let remedy = explanation.remedy().to_owned();
-    let (base_string, diagnosis) = match explanation {
-        Explanation::NotSought | Explanation::Pending | Explanation::Skipped => {
-            (String::new(), None)
-        }
-        Explanation::NotFound { base_string } => (base_string.into_string(), None),
-        Explanation::Found(mut diagnosis) => {
-            (std::mem::take(&mut diagnosis.base_string), Some(diagnosis))
-        }
-    };
-    let first_difference = diagnosis
-        .as_ref()
-        .and_then(|diagnosis| diagnosis.first_difference);
-    let client_base_string = diagnosis
-        .map(|diagnosis| diagnosis.client_base_string)
-        .unwrap_or_default();
+    let explained = ExplainedStrings::of(explanation);
     v1::Denial {
         decision_id,
         decision_time: Some(timestamp(time)),
@@ -54,10 +50,54 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         path,
         mode: route_mode(mode).into(),
         causes,
-        base_string,
-        client_base_string,
-        first_difference: first_difference.map(count),
+        base_string: explained.base_string,
+        client_base_string: explained.client_base_string,
+        first_difference: explained.first_difference.map(count),
         remedy,
+        compat_profiles: profiles
+            .iter()
+            .map(|profile| profile.name().to_owned())
+            .collect(),
+        consumer_name,
+        client_address,
+        request_id,
+        rule,
+        http_status: status.into(),
+        problem: problem.to_owned(),
+        advice,
+        details,
+    }
+}
+
+/// The base strings of an explanation.
+#[derive(Default)]
+struct ExplainedStrings {
+    base_string: String,
+    client_base_string: String,
+    first_difference: Option<usize>,
+}
+
+impl ExplainedStrings {
+    fn of(explanation: Explanation) -> Self {
+        match explanation {
+            Explanation::NotSought | Explanation::Pending | Explanation::Skipped => Self::default(),
+            Explanation::NotFound { base_string } => Self {
+                base_string: base_string.into_string(),
+                ..Self::default()
+            },
+            Explanation::Found(diagnosis) => Self {
+                base_string: diagnosis.base_string,
+                client_base_string: diagnosis.client_base_string,
+                first_difference: diagnosis.first_difference,
+            },
+        }
+    }
+}
+
+fn detail_message((name, value): (&'static str, &str)) -> v1::DenialDetail {
+    v1::DenialDetail {
+        name: name.to_owned(),
+        value: value.to_owned(),
     }
 }
 
@@ -72,6 +112,7 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
 pub(in super::super) fn report_message(report: &ConsumerReport) -> v1::ConsumerReport {
     let ConsumerReport {
         consumer_key,
+        consumer_name: _,
         allowed,
         reasons,
         causes,

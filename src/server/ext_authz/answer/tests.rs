@@ -225,6 +225,7 @@ fn a_denial_has_every_field() {
             overwrite("www-authenticate", &written.challenge),
             overwrite("content-type", written.content_type),
             overwrite("cache-control", "no-store"),
+            overwrite("x-countersign-decision-id", ID),
         ],
         body: written.body,
     };
@@ -302,6 +303,7 @@ fn a_failure_has_every_field() {
         ("content-type", "application/problem+json"),
         ("cache-control", "no-store"),
         ("retry-after", "1"),
+        ("x-countersign-decision-id", ID),
     ];
     assert_eq!(
         failed.headers,
@@ -309,8 +311,8 @@ fn a_failure_has_every_field() {
     );
     let body: serde_json::Value = serde_json::from_str(&failed.body).unwrap();
     assert_eq!(
-        (&body["status"], &body["detail"]),
-        (&503.into(), &"down".into())
+        (&body["status"], &body["detail"], &body["decision_id"]),
+        (&503.into(), &"down".into(), &ID.into())
     );
 }
 
