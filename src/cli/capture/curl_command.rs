@@ -63,11 +63,10 @@ fn without_prompts(script: &str) -> String {
 /// Returns the length of the prompt in front of a curl command (`$ `, `PS C:\>`); `None` for a line
 /// that begins none.
 fn prompt_len(line: &[u8]) -> Option<usize> {
-    let is_space = |byte: u8| byte.is_ascii_whitespace();
-    let is_edge = |byte: u8| is_space(byte) || byte == b'>';
+    let is_edge = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'>';
     let start = (0..line.len()).find(|&at| {
-        let word = line[at..].split(|&byte| is_space(byte)).next();
-        (at == 0 || is_edge(line[at - 1])) && word.is_some_and(is_curl)
+        let is_start = at == 0 || is_edge(&line[at - 1]);
+        is_start && line[at..].split(is_edge).next().is_some_and(is_curl)
     })?;
     let prompt = line[..start].trim_ascii_end();
     let is_prompt = matches!(

@@ -176,7 +176,7 @@ impl Block {
         Ok(bytes)
     }
 
-    /// Returns the request of these headers; a request for a tunnel is none of the client.
+    /// Returns the request of these headers; the request for a tunnel is only for the proxy.
     fn request(&self, scheme: Option<Scheme>) -> Result<Option<CapturedRequest>, Usage> {
         if self.bytes.starts_with(b"CONNECT ") {
             return Ok(None);

@@ -73,8 +73,7 @@ impl VerboseOutput {
         Ok(())
     }
 
-    /// Ends the request that is being read. The request to a proxy for a tunnel is none of the
-    /// client.
+    /// Ends the request that is being read. The request for a tunnel is only for the proxy.
     fn end_request(&mut self) -> Result<(), Usage> {
         let Some((head, number)) = self.head.take() else {
             return Ok(());

@@ -1,6 +1,8 @@
 //! Traces of Envoy's tap filter (`envoy.data.tap.v3.HttpBufferedTrace` and
 //! `HttpStreamedTraceSegment`) as JSON.
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -21,17 +23,15 @@ pub(super) fn is_trace(document: &Map<String, Value>) -> bool {
 /// When a trace has no request, or lacks its method or path.
 pub(super) fn parse(documents: &[Value]) -> Result<Vec<CapturedRequest>, Usage> {
     let mut requests: Vec<CapturedRequest> = Vec::new();
-    let mut streamed: Vec<(String, usize)> = Vec::new();
+    let mut streamed: HashMap<String, usize> = HashMap::new();
     for document in documents {
         if let Some(trace) = document.get(BUFFERED) {
             requests.push(buffered(trace));
         } else if let Some(segment) = document.get(SEGMENT) {
             let id = segment.get("trace_id").map(ToString::to_string);
             let id = id.unwrap_or_default();
-            let known = streamed.iter().find(|(known, _)| *known == id);
-            let at = known.map_or(requests.len(), |(_, at)| *at);
+            let at = *streamed.entry(id).or_insert(requests.len());
             if at == requests.len() {
-                streamed.push((id, at));
                 requests.push(CapturedRequest {
                     body: Some(Vec::new()),
                     ..CapturedRequest::default()

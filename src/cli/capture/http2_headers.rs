@@ -116,9 +116,8 @@ impl HeaderList {
 
     /// Takes the text below an empty line as the body, unless it is another request.
     fn add_body(&mut self, rest: &[u8]) -> bool {
-        let is_body = !rest.trim_ascii().is_empty()
-            && !rest.trim_ascii_start().starts_with(b"[")
-            && !Lines::new(rest).any(is_mark);
+        let next = Lines::new(rest).next().unwrap_or_default();
+        let is_body = !next.trim_ascii().is_empty() && !next.starts_with(b"[") && !is_mark(next);
         let block = self.requests.last_mut().filter(|_| is_body);
         if let Some(block) = block {
             block.request.body = Some(strip_line_end(rest).to_vec());
@@ -172,7 +171,7 @@ fn bare(line: &[u8]) -> Option<&[u8]> {
 /// Returns the header in `[HTTP/2] [1] [name: value]` or `h2h3 [name: value]`.
 fn bracketed(note: &[u8]) -> Option<&[u8]> {
     let note = note.strip_suffix(b"]")?;
-    let starts = (0..note.len()).filter(|&at| note[at] == b'[');
+    let starts = (0..note.len()).filter(|&at| note[at] == b'[').take(4);
     starts
         .map(|at| &note[at + 1..])
         .find(|inner| contains(inner, b":") && split(inner).is_some())

@@ -26,6 +26,12 @@ pub(super) fn calls(script: &str, name: &str) -> Result<Vec<ScriptCall>, Usage> 
     let mut from = 0;
     while let Some(begin) = find_call(script, name, from) {
         let line = line_of(script, begin.open);
+        if calls.len() == MAX_CALLS {
+            return Err(wrong(
+                line,
+                format!("more than {MAX_CALLS} calls: keep one"),
+            ));
+        }
         let end = closing(script, begin.open).ok_or_else(|| wrong(line, UNCLOSED))?;
         let arguments = values(script, begin.open + 1, end)?;
         calls.push(ScriptCall {
@@ -84,12 +90,12 @@ fn find_call(script: &str, name: &str, from: usize) -> Option<CallBegin> {
         })
 }
 
-/// Returns the offset of the bracket that closes the one at `open`; `None` if there is none, or if
+/// Returns the offset of the bracket that closes the one at `open`; `None` if it is missing, or if
 /// the brackets are nested too deeply.
 fn closing(script: &str, open: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote = None;
-    let mut rest = script[open..].char_indices();
+    let mut rest = script[open..].char_indices().peekable();
     while let Some((at, c)) = rest.next() {
         match (quote, c) {
             (Some(_), '\\') => {
@@ -97,6 +103,9 @@ fn closing(script: &str, open: usize) -> Option<usize> {
             }
             (Some(end), c) if c == end => quote = None,
             (Some(_), _) => {}
+            (None, '/') if rest.next_if(|(_, c)| *c == '/').is_some() => {
+                while rest.next_if(|(_, c)| *c != '\n').is_some() {}
+            }
             (None, '"' | '\'' | '`') => quote = Some(c),
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => {
@@ -132,6 +141,9 @@ const UNCLOSED: &str = "a bracket or a quote that opens here has no end, or is n
 
 const PLAIN: &str = "expected strings in ' or \", numbers, objects and lists; replace variables and \
                      calls such as JSON.stringify with their values";
+
+/// More than a page of a browser makes.
+const MAX_CALLS: usize = 1000;
 
 /// More than any configuration of a request.
 const MAX_DEPTH: usize = 64;

@@ -7,7 +7,7 @@ pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key)?.as_str()
 }
 
-/// Returns a member that is a list; nothing if there is none.
+/// Returns a member that is a list; a missing one is empty.
 pub(super) fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value
         .get(key)

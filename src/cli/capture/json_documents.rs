@@ -95,7 +95,12 @@ mod tests {
     fn each_kind_of_document_is_detected() {
         for (text, format) in [
             (r#"{"log": {"entries": []}}"#, CaptureFormat::Har),
-            (r#"{"http_buffered_trace": {}}"#, CaptureFormat::EnvoyTap),
+            (
+                r#"{"http_buffered_trace": {"request": {"headers": [
+                    {"key": ":method", "value": "GET"}, {"key": ":path", "value": "/"}
+                ]}}}"#,
+                CaptureFormat::EnvoyTap,
+            ),
             (r#"{"info": {}, "item": []}"#, CaptureFormat::Postman),
             (r#"{"method": "GET", "path": "/"}"#, CaptureFormat::JsonLog),
             (

@@ -160,7 +160,7 @@ mod tests {
 
     const FILE: &str = "\
 [check]
-realm = \"a \\\"quoted\\\" realm\"
+realm = \"a realm\"
 [[route]]
 host = \"a.example.com\"
 methods = [\"GET\"]

@@ -348,6 +348,7 @@ pub(super) fn check_inputs(url: &str, config: &StoreConfig) -> Result<(), StoreE
     read_inputs(url, config).map(drop)
 }
 
+/// Reads the address and the files of connections.
 fn read_inputs(
     url: &str,
     config: &StoreConfig,
