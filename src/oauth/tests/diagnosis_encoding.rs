@@ -7,7 +7,7 @@ use super::deviating_client::{
     rfc, with_signature_of,
 };
 use super::*;
-use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, MismatchCause};
+use crate::oauth::diagnosis::{ForwardedHeaders, MismatchCause};
 
 const RFC: DeviatingClient = DeviatingClient::RFC;
 
@@ -591,7 +591,7 @@ fn an_encoding_and_a_host_that_a_proxy_names_are_named_together() {
             ..*client
         };
         let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost).then_some(&b"www.example.net"[..])
+            (header == "x-forwarded-host").then_some(&b"www.example.net"[..])
         });
         let found = diagnosis_behind(&client.send(&sent, &pairs(meant)), true, forwarded);
         let causes = found.map(|found| found.causes);

@@ -7,7 +7,7 @@ use super::deviating_client::{
     DeviatingClient, Pairs, diagnosis, diagnosis_behind, pairs, with_signature_of,
 };
 use super::*;
-use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, MismatchCause};
+use crate::oauth::diagnosis::{ForwardedHeaders, MismatchCause};
 
 /// A query, the parameters that its client signs (not encoded), the cause, and a word that the
 /// remedy has.
@@ -456,7 +456,7 @@ fn a_parameter_and_a_host_that_a_proxy_names_are_named_together() {
             ..DeviatingClient::RFC
         };
         let forwarded = ForwardedHeaders::of(|header| {
-            (header == ForwardedHeader::XForwardedHost).then_some(&b"www.example.net"[..])
+            (header == "x-forwarded-host").then_some(&b"www.example.net"[..])
         });
         let found = diagnosis_behind(&client.send(&sent, &signed), true, forwarded);
         let causes = found.as_ref().map(|found| found.causes.clone());
@@ -525,7 +525,7 @@ fn sorted(pairs: &Pairs) -> Pairs {
     pairs
 }
 
-/// What a client signs for the parameters that it sends, and the causes that are true of it.
+/// A change of the sent parameters before they are signed, and the causes that are true of it.
 type Edit = (fn(&Pairs, usize) -> Pairs, &'static [MismatchCause]);
 
 const EDITS: [Edit; 6] = [
