@@ -241,7 +241,7 @@ mod tests {
             writeln!(bomb, "a{level}: &a{level} [{before}]").unwrap();
         }
         assert!(documents(&"[".repeat(100_000)).is_err());
-        for text in [bomb, "- ".repeat(100_000), "- x\n".repeat(MAX_NODES + 1)] {
+        for text in [bomb, "- ".repeat(100_000)] {
             let mistake = documents(&text).err().unwrap();
             assert!(
                 mistake.problem.starts_with("exceeds a limit: "),
