@@ -3,8 +3,7 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use countersign::diagnostics::RefusedRequest;
-use countersign::model::ConsumerKey;
+use countersign::diagnostics::{CountedConsumer, RefusedRequest};
 use countersign::oauth::SignatureMethod;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -194,10 +193,13 @@ impl Replicas {
             reason: "nonce_used",
             ..denial("22")
         });
-        let printer = ConsumerKey::new("printer").unwrap();
+        let printer = CountedConsumer {
+            key: "printer",
+            name: "",
+        };
         for server in [&here, &there, &there] {
             let method = SignatureMethod::HmacSha1;
-            server.diagnostics.record_allowed(&printer, method);
+            server.diagnostics.record_allowed(printer, method);
         }
         Self { here, there }
     }
