@@ -4,9 +4,10 @@
 //! another certificate are found before. Nothing is created, and no connection is made.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::api::{AdminToken, IssuerToken};
+use super::http::ServiceLogo;
 use super::reload::TokenVariables;
 use super::transport::{LoadedTls, Protocol};
 use crate::config::{Config, ListenerConfig, StoreUrl};
@@ -50,6 +51,7 @@ pub fn check_files(config: &Config, variables: &TokenVariables) -> Vec<FileCheck
     checks.push(connections(config));
     checks.extend(tokens(config, variables));
     checks.push(user_directory(config));
+    checks.push(logo(config));
     checks.retain(|check| !check.files.is_empty() || check.state != FileState::Usable);
     checks
 }
@@ -136,6 +138,15 @@ fn user_directory(config: &Config) -> FileCheck {
     }
 }
 
+fn logo(config: &Config) -> FileCheck {
+    let file = config.authorize.logo_file.as_deref();
+    FileCheck {
+        key: "authorize.logo_file",
+        files: file.map(Path::to_owned).into_iter().collect(),
+        state: state_of(ServiceLogo::load(file)),
+    }
+}
+
 fn state_of<T, E: Error>(read: Result<T, E>) -> FileState {
     match read {
         Ok(_) => FileState::Usable,
@@ -158,7 +169,6 @@ pub(super) fn with_causes(error: &dyn Error) -> String {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
 
     use super::*;
     use crate::config::{Sources, load};
@@ -198,6 +208,7 @@ mod tests {
             "store",
             "api.issuer_token_file",
             "users",
+            "authorize.logo_file",
         ];
         assert_eq!(keys, expected, "{unusable:?}");
         for (key, why) in unusable {
@@ -261,5 +272,8 @@ mod tests {
         directory = "grpc"
         url = "https://h"
         ca_file = "/no/such/ca.pem"
+        [authorize]
+        service_name = "Photos"
+        logo_file = "/no/such/logo.svg"
     "#;
 }
