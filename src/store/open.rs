@@ -7,7 +7,7 @@ use super::census::count_in_background;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys, ReplacementKeys};
 use super::record::Records;
-use super::redis::{self, RedisStore};
+use super::redis::RedisStore;
 use super::seal::Sealer;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
@@ -101,7 +101,7 @@ pub fn read_keys(
 /// If the address or a file cannot be used.
 pub fn read_connection_files(config: &StoreConfig) -> Result<Vec<PathBuf>, StoreError> {
     if let StoreUrl::Redis(url) = &config.url {
-        redis::check_inputs(url, config)?;
+        super::redis::check_inputs(url, config)?;
     }
     let files = &config.files;
     let client = files.client.iter();
@@ -173,7 +173,7 @@ pub fn is_configuration_mistake(error: &StoreError) -> bool {
     matches!(
         source.downcast_ref(),
         Some(OpenError::Key(_) | OpenError::NoKey)
-    ) || redis::is_configuration_mistake(source)
+    ) || super::redis::is_configuration_mistake(source)
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

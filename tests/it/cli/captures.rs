@@ -108,7 +108,7 @@ fn one_of_several_requests_is_chosen_or_all_are_listed() {
     let text = explain(&two, &["--at=137131200", "--entry=3"]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(
-        text.contains("\nread as      HAR, request 3 of 3\n"),
+        text.contains("\nread as         HAR, request 3 of 3\n"),
         "{text}"
     );
 }

@@ -287,7 +287,7 @@ fn text_names_the_verdict_first() {
         .collect();
     let output = explain(PHOTOS, &text);
     let expected = format!(
-        "verdict      verified\nread as      HTTP request\nbase string  {PHOTOS_BASE_STRING}\n"
+        "verdict         verified\nread as         HTTP request\nbase string     {PHOTOS_BASE_STRING}\n"
     );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
