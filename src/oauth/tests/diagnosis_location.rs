@@ -3,7 +3,6 @@
 use MismatchCause::*;
 
 use super::diagnosis_client::{Case, Client, assert_explained};
-use super::*;
 use crate::oauth::diagnosis::MismatchCause;
 
 #[test]
