@@ -1,6 +1,9 @@
-//! Generates the messages, client and server of `countersign.v1` from `proto/`, without protoc.
+//! Generates the messages, client and server of `countersign.v1` from `proto/`, without protoc, and
+//! describes the build for `countersign --version`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, error, fs};
 
 use protox::Compiler;
@@ -58,6 +61,79 @@ const SECRET: [&str; 20] = [
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
+    describe_build()?;
+    generate_messages()
+}
+
+/// Sets COUNTERSIGN_VERSION: the version with commit and date.
+///
+/// The commit is that of the git repository, or the variable COUNTERSIGN_COMMIT, for builds from an
+/// archive. The date is SOURCE_DATE_EPOCH (reproducible-builds.org), or today.
+fn describe_build() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-env-changed=COUNTERSIGN_COMMIT");
+    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo:rerun-if-changed=build.rs");
+    let version = env::var("CARGO_PKG_VERSION")?;
+    let commit = env::var("COUNTERSIGN_COMMIT").ok().or_else(git_commit);
+    let commit = commit.filter(|commit| !commit.is_empty());
+    let commit = commit.map_or_else(String::new, |commit| format!("commit {commit}, "));
+    let date = build_date()?;
+    println!("cargo:rustc-env=COUNTERSIGN_VERSION={version} ({commit}built {date})");
+    Ok(())
+}
+
+/// Returns the commit of the repository whose root is this directory. An archive may lie within
+/// another repository.
+fn git_commit() -> Option<String> {
+    let here = fs::canonicalize(env::var("CARGO_MANIFEST_DIR").ok()?).ok()?;
+    let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
+    if fs::canonicalize(root).ok()? != here {
+        return None;
+    }
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // Changes with each commit and checkout. Without a log, HEAD changes with each checkout.
+    let watched = ["logs/HEAD", "HEAD"].iter().find_map(|name| {
+        let path = PathBuf::from(git(&["rev-parse", "--git-path", name])?);
+        path.exists().then_some(path)
+    });
+    if let Some(path) = watched {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
+    Some(commit)
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// Returns the date of the build, `2026-11-30`.
+fn build_date() -> Result<String, Box<dyn error::Error>> {
+    let time = match env::var("SOURCE_DATE_EPOCH") {
+        Ok(seconds) => {
+            let seconds = seconds.trim().parse().map_err(|_| {
+                format!("SOURCE_DATE_EPOCH must be a Unix time in seconds, not {seconds:?}")
+            })?;
+            UNIX_EPOCH
+                .checked_add(Duration::from_secs(seconds))
+                .ok_or("SOURCE_DATE_EPOCH is too large")?
+        }
+        Err(_) => now(),
+    };
+    let time = humantime::format_rfc3339_seconds(time).to_string();
+    Ok(time.split('T').next().unwrap_or_default().to_owned())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build has no `Clock`; SOURCE_DATE_EPOCH replaces the time"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn generate_messages() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = Compiler::new(["proto"])?;
     compiler

@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | in the data directory | refused | the user of the process | owner alone |
 //! | a secret that the configuration names | followed | the user of the process, or root | the group may read |
-//! | a certificate that the configuration names | followed | the user of the process, or root | all may read, the group may write |
+//! | a certificate or an image that the configuration names | followed | the user of the process, or root | all may read, the group may write |
 //! | the data directory | followed | the user of the process, or root | only the owner may write |
 //!
 //! Kubernetes mounts Secrets as links to files of root, readable by the `fsGroup`; so links are
@@ -34,6 +34,8 @@ pub enum FileKind {
     Secret,
     /// A certificate that the configuration names.
     Certificate,
+    /// An image that the configuration names.
+    Image,
 }
 
 /// The reason why a file or directory cannot be used. Each says what to do.
@@ -261,7 +263,7 @@ impl FileKind {
         match self {
             Self::Own | Self::OwnOfServer => 0o700,
             Self::Secret => 0o740,
-            Self::Certificate => 0o775,
+            Self::Certificate | Self::Image => 0o775,
         }
     }
 

@@ -240,6 +240,7 @@ async fn routes() -> (axum::Router, Issuer) {
         metrics,
         admin_token: AdminToken::new("0123456789abcdef0123456789abcdef").expect("a token"),
         directory: None,
+        logo: None,
         issuer_token: None,
     };
     let issuer = Issuer::new(

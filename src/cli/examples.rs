@@ -275,6 +275,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign explain request.txt --consumer-secret SECRET --token-secret SECRET",
             "countersign explain - --scheme http --consumer-secret-file secret -o json",
+            "countersign explain session.har --entry 3 --consumer-secret-file secret",
+            "countersign explain access.log --host api.example.com --consumer-secret-file secret",
         ],
     ),
     (
@@ -282,11 +284,22 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign config default > countersign.toml",
             "countersign config check countersign.toml",
+            "countersign config show countersign.toml --changed",
         ],
     ),
     (
         "config check",
-        &["countersign config check countersign.toml"],
+        &[
+            "countersign config check countersign.toml",
+            "countersign config check countersign.toml --no-files   # on another machine",
+        ],
+    ),
+    (
+        "config show",
+        &[
+            "countersign config show countersign.toml",
+            "countersign config show countersign.toml --changed -o json",
+        ],
     ),
     (
         "config default",
@@ -300,6 +313,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("keygen", &["(umask 077; countersign keygen > master-key)"]),
+    (
+        "man",
+        &[
+            "countersign man /usr/share/man/man1                # then: man countersign-consumer-create",
+        ],
+    ),
 ];
 
 #[cfg(test)]

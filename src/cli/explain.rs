@@ -13,30 +13,37 @@ use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
 use countersign::oauth::diagnosis::{
     BUDGET, Diagnosis, ForwardedHeaders, MismatchEvidence, OriginSetting, diagnose,
+    passing_profiles,
 };
 use countersign::oauth::{
     BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParseLimits, Rejection, Request,
-    RequestBody, RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
+    RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
 };
 use serde::Serialize;
 
+use super::capture::{self, CaptureHints, CapturedRequest};
 use super::exit::Usage;
 use super::output::{self, Format};
-use super::raw_request::RawRequest;
 use super::shared_secrets::SharedSecrets;
-use super::{difference, input, secret_input};
+use super::{difference, input, secret_input, would_pass};
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// File with the request that Envoy received: request line, headers, empty line, body; - for
-    /// standard input
+    /// File with the request, in one of the formats below; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Scheme by which the request reached Envoy, which the capture does not contain
-    #[arg(long, value_enum, default_value_t)]
-    scheme: SchemeArg,
+    /// Scheme by which the request reached Envoy [default: that of the capture, else https]
+    #[arg(long, value_enum)]
+    scheme: Option<SchemeArg>,
+    /// Host header, for captures without one, such as access logs [default: that of the capture]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Number of the request in a capture of several, from 1 [default: the only one with OAuth
+    /// parameters]
+    #[arg(long, value_name = "NUMBER")]
+    entry: Option<usize>,
     #[command(flatten)]
     secrets: SharedSecrets,
     /// Replaced consumer secret that the client may still use; repeat for several [default: none]
@@ -48,7 +55,8 @@ pub(crate) struct Args {
     /// PEM file with the consumer's RSA public key or certificate, for the RSA methods
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
-    /// Time at which the request arrived, Unix time in seconds [default: now]
+    /// Time at which the request arrived, Unix time in seconds [default: that of the capture, else
+    /// now]
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
     /// Format of the output
@@ -56,10 +64,9 @@ pub(crate) struct Args {
     output: ExplainFormat,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum SchemeArg {
     Http,
-    #[default]
     Https,
 }
 
@@ -83,17 +90,46 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(args: &Args) -> anyhow::Result<RequestReport> {
-    let capture = input::bytes(&args.file)?;
+    let capture = input::bytes_up_to(&args.file, capture::MAX_BYTES)?;
     let keys = ExplainKeys::read(args)?;
-    let request = RawRequest::parse(&capture).with_context(|| input::name(&args.file))?;
-    let now = args.at.unwrap_or_else(|| SystemClock.now().as_secs());
-    RequestReport::of(&request, args.scheme.into(), &keys, now)
+    let hints = CaptureHints {
+        entry: args.entry,
+        host: args.host.as_deref(),
+    };
+    let capture = capture::read(&capture, hints).with_context(|| input::name(&args.file))?;
+    let request = &capture.request;
+    let scheme = args.scheme.map(Scheme::from).or(request.scheme);
+    let now = args
+        .at
+        .or(request.time)
+        .unwrap_or_else(|| SystemClock.now().as_secs());
+    let report = RequestReport::of(request, scheme.unwrap_or(Scheme::Https), &keys, now)?;
+    let unknown_scheme = scheme.is_none().then(|| NO_SCHEME.to_owned());
+    Ok(RequestReport {
+        read_as: capture.format.name(),
+        read: format!("{}{}", capture.format, capture.choice),
+        entry: (capture.choice.of > 1).then_some(capture.choice.number),
+        unknown: unknown_scheme
+            .into_iter()
+            .chain(request.unknown.iter().cloned())
+            .collect(),
+        ..report
+    })
 }
 
 /// The fields of `--output json`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct RequestReport {
     verdict: Verdict,
+    /// The name of the format of the capture.
+    read_as: &'static str,
+    /// The format for people, with the number of the request.
+    #[serde(skip)]
+    read: String,
+    /// The number of the request in a capture of several.
+    entry: Option<usize>,
+    /// A sentence about each part that the capture lacks.
+    unknown: Vec<String>,
     problem: Option<&'static str>,
     advice: Option<String>,
     base_string: Option<String>,
@@ -105,6 +141,8 @@ struct RequestReport {
     first_difference: Option<usize>,
     /// The change that corrects the client.
     remedy: Option<String>,
+    /// The compat profiles that would let the request pass, if no other change is made.
+    compat_profiles: Option<Vec<&'static str>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -122,7 +160,7 @@ impl RequestReport {
     /// # Errors
     /// When a key that its method needs was not given.
     fn of(
-        raw: &RawRequest<'_>,
+        raw: &CapturedRequest,
         scheme: Scheme,
         keys: &ExplainKeys,
         now: u64,
@@ -130,33 +168,53 @@ impl RequestReport {
         let (authorization, content_type) =
             (raw.values("authorization"), raw.values("content-type"));
         let request = Request {
-            method: raw.method,
+            method: &raw.method,
             scheme,
             authority: &raw.values("host").join(&b','),
             path_prefix: b"",
-            target: raw.target,
+            target: &raw.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: RequestBody::Whole(raw.body),
+            body: raw.body(),
         };
         match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
                 if let Err(missing) = keys.suffice(&signed) {
                     // A cause may need no more than the keys that were given.
-                    let diagnosis = keys.diagnose(&request, forwarded(raw)).ok_or(missing)?;
-                    return Ok(Self::refused(Rejection::SignatureMismatch).explained(diagnosis));
+                    let diagnosis = keys.with_evidence(&request, forwarded(raw), |evidence| {
+                        diagnose(evidence, BUDGET)
+                    });
+                    let diagnosis = diagnosis.ok_or(missing)?;
+                    let refused = Self::refused(Rejection::SignatureMismatch);
+                    return Ok(refused.explained(Some(diagnosis)));
                 }
                 let verdict = Self::of_signed(signed, keys, now)?;
                 if verdict.verdict == Verdict::Verified {
                     return Ok(verdict);
                 }
-                Ok(match keys.diagnose(&request, forwarded(raw)) {
-                    Some(diagnosis) => verdict.explained(diagnosis),
-                    None => verdict,
-                })
+                Ok(keys.with_evidence(&request, forwarded(raw), |evidence| {
+                    verdict
+                        .explained(diagnose(evidence, BUDGET))
+                        .passing_with(passing_profiles(evidence, CompatSet::NONE, BUDGET))
+                }))
             }
             Ok(None) => Ok(Self::unsigned()),
+            Err(Rejection::SignatureMethodUnsupported) => Ok(Self::unsupported_method(raw)),
             Err(rejection) => Ok(Self::refused(rejection)),
+        }
+    }
+
+    /// Names the method that was sent, which a service never repeats.
+    fn unsupported_method(raw: &CapturedRequest) -> Self {
+        let refused = Self::refused(Rejection::SignatureMethodUnsupported);
+        let sent = raw.protocol_value("oauth_signature_method");
+        let methods = SignatureMethod::ALL.map(SignatureMethod::name).join(", ");
+        Self {
+            advice: Some(format!(
+                "unsupported `oauth_signature_method` {:?}: expected one of {methods}, in capitals",
+                sent.unwrap_or_default()
+            )),
+            ..refused
         }
     }
 
@@ -202,7 +260,11 @@ impl RequestReport {
         }
     }
 
-    fn explained(self, diagnosis: Diagnosis) -> Self {
+    /// Adds the explanation, if there is any.
+    fn explained(self, diagnosis: Option<Diagnosis>) -> Self {
+        let Some(diagnosis) = diagnosis else {
+            return self;
+        };
         let cause = Some(diagnosis.cause());
         let Diagnosis {
             base_string,
@@ -218,6 +280,15 @@ impl RequestReport {
             client_base_string: Some(client_base_string),
             first_difference,
             remedy: Some(remedy),
+            ..self
+        }
+    }
+
+    /// Adds the profiles that would let the request pass, if there are any.
+    fn passing_with(self, profiles: CompatSet) -> Self {
+        let names = profiles.iter().map(CompatProfile::name).collect();
+        Self {
+            compat_profiles: (!profiles.is_empty()).then_some(names),
             ..self
         }
     }
@@ -238,12 +309,16 @@ impl RequestReport {
 
     fn print(&self, format: ExplainFormat) -> anyhow::Result<()> {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let profiles = self.compat_profiles.as_deref().unwrap_or_default();
         let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
+            ("read as", self.read.clone()),
+            ("unknown", self.unknown.join("; ")),
             ("problem", text(self.problem)),
             ("advice", text(self.advice.as_deref())),
             ("cause", text(self.cause.as_deref())),
             ("remedy", text(self.remedy.as_deref())),
+            (would_pass::LABEL, would_pass::text(profiles)),
             ("base string", text(self.base_string.as_deref())),
         ];
         if let (Some(ours), Some(theirs), Some(at)) = (
@@ -307,15 +382,15 @@ impl ExplainKeys {
         Ok(request.timestamp())
     }
 
-    /// Returns the cause of the refusal, if it is known.
-    fn diagnose(
+    fn with_evidence<R>(
         &self,
         request: &Request<'_>,
         forwarded: ForwardedHeaders<'_>,
-    ) -> Option<Diagnosis> {
+        with: impl FnOnce(&MismatchEvidence<'_>) -> R,
+    ) -> R {
         let expired_secrets: Vec<_> = self.old_secrets.iter().map(Secret::expose).collect();
         self.with_keys(|&keys| {
-            let evidence = MismatchEvidence {
+            with(&MismatchEvidence {
                 request,
                 limits: &ParseLimits::default(),
                 compat: self.compat,
@@ -325,8 +400,7 @@ impl ExplainKeys {
                 received: None,
                 setting: OriginSetting::Origin,
                 reveal: true,
-            };
-            diagnose(&evidence, BUDGET)
+            })
         })
     }
 
@@ -364,7 +438,7 @@ impl ExplainKeys {
 }
 
 /// Returns the headers that proxies added to the request.
-fn forwarded<'r>(raw: &'r RawRequest<'_>) -> ForwardedHeaders<'r> {
+fn forwarded(raw: &CapturedRequest) -> ForwardedHeaders<'_> {
     ForwardedHeaders::of(|name| raw.values(name).into_iter().next())
 }
 
@@ -390,6 +464,9 @@ impl From<SchemeArg> for Scheme {
 /// `verify.timestamp_window`.
 const WINDOW: u64 = 300;
 
+const NO_SCHEME: &str = "the scheme: https is assumed; add --scheme http if the request reached \
+                         Envoy without TLS";
+
 /// The advice if the cause is unknown.
 const COMPARE: &str = ": compare the base string with the client's, then the secrets";
 
@@ -398,7 +475,17 @@ const PLAINTEXT: &str = "warning: PLAINTEXT sends the secrets and protects nothi
 
 const RSA_SHA1: &str = "warning: RSA-SHA1 is refused unless the consumer is allowed to use it";
 
-const EXIT_STATUS: &str = "\
+const AFTER_HELP: &str = "\
+Formats, detected by their content:
+  HTTP request             request line, headers, empty line, body
+  curl -v, curl --trace    the output, with the curl command above it for the body
+  HTTP/2 headers           :method: GET and so on, of Chrome, nghttp or curl
+  HAR                      of a browser or a proxy
+  Envoy tap trace          JSON, buffered or streamed
+  access log               lines with the request line and the Authorization header, or JSON
+  curl command             as browsers copy it for bash and cmd, and for PowerShell
+  fetch, axios, Postman    a call or a configuration of plain values; a collection
+
 Exit status:
   0   the request is verified
   1   the request is refused or unsigned

@@ -19,6 +19,21 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Usage> {
     Ok(bytes)
 }
 
+/// Reads a whole file that has at most `max` bytes.
+///
+/// # Errors
+/// When the file is missing, unreadable or larger.
+pub(crate) fn bytes_up_to(path: &Path, max: u64) -> Result<Vec<u8>, Usage> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > max {
+        let name = name(path);
+        return Err(Usage(format!("{name} is larger than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Reads a whole file of text.
 ///
 /// # Errors

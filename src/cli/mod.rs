@@ -7,7 +7,9 @@
 //! `--help`), and `exit` (exit statuses).
 
 mod apply;
+mod capture;
 mod client;
+mod completion;
 mod config;
 mod confirm;
 mod consumer;
@@ -21,11 +23,11 @@ mod healthcheck;
 mod import;
 mod input;
 mod keygen;
+mod man;
 mod moment;
 mod output;
 mod paging;
 mod private_file;
-mod raw_request;
 mod refusal;
 mod rekey;
 mod replicas;
@@ -34,10 +36,12 @@ mod request_token;
 mod resolution;
 mod secret_input;
 mod serve;
+mod service_flags;
 mod shared_secrets;
 mod sign;
 mod token;
 mod user;
+mod would_pass;
 
 use std::process::ExitCode;
 
@@ -50,7 +54,7 @@ use self::input::duration;
 
 /// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues credentials.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version = VERSION, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -90,13 +94,20 @@ enum Command {
     Sign(sign::Args),
     /// Verify a captured request offline, and explain why it is refused
     Explain(explain::Args),
-    /// Check a configuration file, or print the default
+    /// Check a configuration, or print the effective or the default one
     Config(config::Args),
     /// Query the health of a running service
     Healthcheck(healthcheck::Args),
     /// Print a new master key
     Keygen(keygen::Args),
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+    /// Write the manual pages of all commands to a directory
+    Man(man::Args),
 }
+
+/// The version with commit and date, which `build.rs` sets.
+const VERSION: &str = env!("COUNTERSIGN_VERSION");
 
 const AFTER_HELP: &str = "\
 First steps:
@@ -130,8 +141,13 @@ impl Cli {
     /// # Errors
     /// When they are wrong, or ask for help or the version.
     pub(crate) fn from_arguments() -> Result<Self, clap::Error> {
-        let matches = examples::add_to(Self::command()).try_get_matches()?;
+        let matches = Self::documented().try_get_matches()?;
         Self::from_arg_matches(&matches)
+    }
+
+    /// Returns the command line with the examples of its `--help`.
+    fn documented() -> clap::Command {
+        examples::add_to(Self::command())
     }
 
     /// Runs the command.
@@ -153,6 +169,8 @@ impl Cli {
             Command::Config(args) => config::run(args),
             Command::Healthcheck(args) => block_on(healthcheck::run(args)),
             Command::Keygen(args) => keygen::run(&args),
+            Command::Completion(args) => completion::run(&args, Self::documented()),
+            Command::Man(args) => man::run(&args, Self::documented()),
         }
     }
 }

@@ -9,7 +9,7 @@ use prost_types::Timestamp;
 /// seconds.
 ///
 /// # Errors
-/// If the text is none of these.
+/// If the text has another form.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, &'static str> {
     parse_at(text, SystemClock.now())
 }

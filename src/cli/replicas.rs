@@ -67,11 +67,17 @@ pub(crate) async fn ask<T>(
 }
 
 impl<T> Answers<T> {
+    /// Returns true if every replica answered.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
     /// Returns the exit status: success only if every replica answered.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        match self.missing {
-            0 => ExitCode::SUCCESS,
-            _ => ExitCode::from(exit::PARTIAL),
+        if self.is_complete() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(exit::PARTIAL)
         }
     }
 }

@@ -11,7 +11,7 @@ use countersign::config::{Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::reload::{ReloadSource, TokenVariables};
-use countersign::server::{self, App, BindError, Listeners};
+use countersign::server::{self, App, BindError, Listeners, ServiceLogo};
 use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
 use rustix::process::Signal;
@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::exit::Usage;
-use super::input::environment;
+use super::service_flags::{ServiceFlags, token_variables};
 
 /// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
 /// the file.
@@ -28,64 +28,22 @@ pub(crate) struct Args {
     /// TOML configuration file; `countersign config default` prints every key [default: none]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
-    /// Directory of the embedded store, its key file and the admin token [default: ./data]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<String>,
-    /// Store: embedded:FILE, memory:, or redis://… (also rediss, redis+sentinel, redis+cluster)
-    /// [default: embedded:countersign.redb]
-    #[arg(long, value_name = "URL")]
-    store: Option<String>,
-    /// File with the keys that encrypt records in the store [default: none, created for an embedded
-    /// store]
-    #[arg(long, value_name = "FILE")]
-    master_key_file: Option<String>,
-    /// Listener for Envoy: IP:PORT or unix:PATH [default: 127.0.0.1:50051]
-    #[arg(long, value_name = "ADDR")]
-    check: Option<String>,
-    /// Listener of the administration API: IP:PORT or unix:PATH [default: 127.0.0.1:50052]
-    #[arg(long, value_name = "ADDR")]
-    api: Option<String>,
-    /// Listener of /oauth/…, where clients obtain tokens: IP:PORT or unix:PATH [default:
-    /// 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    http: Option<String>,
-    /// Listener of probes, metrics and the console: IP:PORT or unix:PATH [default: 127.0.0.1:9090]
-    #[arg(long, value_name = "ADDR")]
-    ops: Option<String>,
-    /// Number of threads that answer checks, 0 to 1024; 0 is one for each core [default: 0]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    workers: Option<String>,
+    #[command(flatten)]
+    flags: ServiceFlags,
 }
 
 impl Args {
     fn into_sources(self) -> Sources {
-        let flags = [
-            ("data_dir", self.data_dir),
-            ("store.url", self.store),
-            ("store.master_key_file", self.master_key_file),
-            ("check.listen", self.check),
-            ("api.listen", self.api),
-            ("http.listen", self.http),
-            ("ops.listen", self.ops),
-            ("workers", self.workers),
-        ];
-        let flags = flags
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .collect();
-        Sources {
-            file: self.config,
-            env: environment(),
-            flags,
-        }
+        self.flags.into_sources(self.config)
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let requests = Arc::new(Notify::new());
-    let (config, reload) = ReloadSource::load(args.into_sources(), variables(), requests.clone())
-        .map_err(|error| Usage(error.to_string()))?;
+    let (config, reload) =
+        ReloadSource::load(args.into_sources(), token_variables(), requests.clone())
+            .map_err(|error| Usage(error.to_string()))?;
     let reload = reload.with_log(telemetry::log_to_stderr(&config.log)?);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.workers {
@@ -139,11 +97,13 @@ async fn serve(
     );
     let store = opened.await.map_err(unopened)?;
     let served = async {
-        let TokenVariables { admin, issuer } = variables();
+        let TokenVariables { admin, issuer } = token_variables();
         let admin_token =
             AdminToken::load_or_create(&config.data_dir, admin.as_deref(), entropy.as_ref())?;
         let issuer_token = issuer_token(&config, issuer.as_deref(), &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
+        let logo = ServiceLogo::load(config.authorize.logo_file.as_deref())
+            .map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let app = App {
             config: Arc::new(config),
@@ -154,6 +114,7 @@ async fn serve(
             admin_token,
             issuer_token,
             directory,
+            logo: logo.map(Arc::new),
         };
         Ok(server::run(listeners, app, Some(reload), shutdown).await?)
     };
@@ -162,20 +123,13 @@ async fn serve(
     served.and(closed)
 }
 
-fn variables() -> TokenVariables {
-    TokenVariables {
-        admin: std::env::var(AdminToken::VARIABLE).ok(),
-        issuer: std::env::var(IssuerToken::VARIABLE).ok(),
-    }
-}
-
 fn issuer_token(
     config: &Config,
     variable: Option<&str>,
     admin_token: &AdminToken,
 ) -> anyhow::Result<Option<IssuerToken>> {
     let file = config.api.issuer_token_file.as_deref();
-    let loaded = IssuerToken::load(file, variable, admin_token);
+    let loaded = IssuerToken::load(file, variable, Some(admin_token));
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
 

@@ -1,7 +1,9 @@
 //! `[http]`, `[issue]` and `[authorize]`: the endpoints where consumers obtain tokens.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::accent_color::{self, AccentColor};
 use super::listener::ListenerConfig;
 use super::reader::Reader;
 use super::route::{self, Origin};
@@ -36,6 +38,12 @@ pub struct AuthorizeConfig {
     pub external_url: Option<String>,
     /// The longest time that a user stays logged in.
     pub session_ttl: Duration,
+    /// The name of the service, as users know it.
+    pub service_name: Option<String>,
+    /// The image with the logo of the service.
+    pub logo_file: Option<PathBuf>,
+    /// The color of buttons and links; `None` is the built-in one.
+    pub accent_color: Option<AccentColor>,
 }
 
 impl HttpConfig {
@@ -65,6 +73,14 @@ impl AuthorizeConfig {
         Self {
             external_url: reader.text("authorize.external_url", value::optional_url),
             session_ttl: reader.duration("authorize.session_ttl", SECOND..=DAY),
+            service_name: reader.text("authorize.service_name", |text| {
+                value::optional_caption(text, MAX_NAME_LEN)
+            }),
+            logo_file: reader.text("authorize.logo_file", value::optional_path),
+            accent_color: reader.text("authorize.accent_color", accent_color::optional),
         }
     }
 }
+
+/// A line on a phone.
+const MAX_NAME_LEN: usize = 60;

@@ -7,21 +7,24 @@
 //! - `source`, `setting`: collect the strongest setting of each key from default, file, environment
 //!   and flags.
 //! - `reader`: turns settings into values and collects the mistakes.
-//! - `value`, `web_url`: parse the text of one value.
+//! - `value`, `web_url`, `accent_color`: parse the text of one value.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
 //! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
+//! - `effective`: the value of every key with its source, for operators.
 //! - `restart`: keys that a running process cannot change.
 //! - `rules`: conditions between keys; a violation is a mistake.
 //! - `warnings`: settings that are valid but risky; each start and reload logs them.
 //! - `mistake`: the error type, with the place of each mistake and its remedy.
 
+mod accent_color;
 mod api;
 mod check;
 mod connection_files;
 mod diagnostics;
+mod effective;
 mod http;
 mod listener;
 mod load;
@@ -44,10 +47,12 @@ mod value;
 mod warnings;
 mod web_url;
 
+pub use self::accent_color::AccentColor;
 pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
+pub use self::effective::{EffectiveSetting, SettingSource, effective};
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
 pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;

@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     redis_has_a_master_key(config, reader);
     every_lane_has_memory(config, reader);
     listeners_are_apart(config, reader);
+    a_logo_has_a_name(config, reader);
     every_route_can_match(&config.routes, reader);
 }
 
@@ -105,6 +106,14 @@ fn redis_has_a_master_key(config: &Config, reader: &mut Reader) {
         let problem = "is a Redis address, which needs `store.master_key_file`: create one with \
                        `countersign keygen > FILE`, and give every replica the same";
         reader.reject("store.url", problem);
+    }
+}
+
+fn a_logo_has_a_name(config: &Config, reader: &mut Reader) {
+    let authorize = &config.authorize;
+    if authorize.logo_file.is_some() && authorize.service_name.is_none() {
+        let problem = "needs `authorize.service_name`, for users who cannot see the logo";
+        reader.reject("authorize.logo_file", problem);
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::mistake::Mistake;
 use super::reader::{Reader, string};
-use super::value::ValueProblem;
-use crate::model::{Scopes, is_deceptive};
+use super::value::{self, ValueProblem};
+use crate::model::Scopes;
 
 /// Descriptions of scopes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,13 +33,8 @@ impl ScopeWords {
             let expected = "about one scope, of visible ASCII characters without \" and \\";
             return Err(ValueProblem::shape(expected, scope));
         }
-        if words.trim().is_empty() || words.len() > MAX_LEN || words.contains(is_deceptive) {
-            let expected = format!(
-                "a text of one line, at most {MAX_LEN} bytes, without invisible characters"
-            );
-            return Err(ValueProblem::shape(expected, words));
-        }
-        self.0.insert(scope.to_owned(), words.to_owned());
+        self.0
+            .insert(scope.to_owned(), value::caption(words, MAX_LEN)?);
         Ok(())
     }
 }

@@ -127,6 +127,50 @@ fn the_examples_in_the_default_file_are_right() {
 }
 
 #[test]
+fn the_look_of_the_authorize_page_is_checked() {
+    let authorize = Config::default().authorize;
+    assert_eq!(
+        (
+            authorize.service_name,
+            authorize.logo_file,
+            authorize.accent_color
+        ),
+        (None, None, None)
+    );
+    let long = "x".repeat(61);
+    for (lines, mistake) in [
+        (
+            "service_name = \" \"",
+            "`authorize.service_name` must be a text of one line, at most 60 bytes, without \
+             invisible characters, not \" \"",
+        ),
+        (
+            &format!("service_name = {long:?}"),
+            "`authorize.service_name` must be a text of one line",
+        ),
+        (
+            "service_name = \"a\\u202eb\"",
+            "`authorize.service_name` must be a text of one line",
+        ),
+        (
+            "accent_color = \"red\"",
+            "`authorize.accent_color` must be a color such as \"#0b57d0\", not \"red\"",
+        ),
+        (
+            "accent_color = \"#ffcc00\"",
+            "`authorize.accent_color` must be a darker color",
+        ),
+        (
+            "logo_file = \"logo.png\"",
+            "`authorize.logo_file` needs `authorize.service_name`",
+        ),
+    ] {
+        let error = load_file(&format!("[authorize]\n{lines}\n")).unwrap_err();
+        assert!(error.to_string().contains(mistake), "{error}");
+    }
+}
+
+#[test]
 fn flags_are_stronger_than_environment_and_environment_than_file() {
     let (_directory, file) =
         file("[check]\nlisten = \"127.0.0.1:1\"\nrealm = \"file\"\ntimeout = \"1s\"\n");

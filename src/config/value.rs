@@ -10,6 +10,7 @@ use std::time::Duration;
 use strum::VariantNames;
 
 use super::web_url::WebUrl;
+use crate::model::is_deceptive;
 
 /// The reason why a text is not valid for a key; continues the sentence after the key's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +115,24 @@ pub(super) fn path(text: &str) -> Result<PathBuf, ValueProblem> {
 /// Parses a path; the empty text is `None`.
 pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, ValueProblem> {
     Ok((!text.is_empty()).then(|| text.into()))
+}
+
+/// Parses a text that people read, of one line and at most `limit` bytes; the empty text is `None`.
+pub(super) fn optional_caption(text: &str, limit: usize) -> Result<Option<String>, ValueProblem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    caption(text, limit).map(Some)
+}
+
+/// Parses a text that people read, of one line and at most `limit` bytes.
+pub(super) fn caption(text: &str, limit: usize) -> Result<String, ValueProblem> {
+    if text.trim().is_empty() || text.len() > limit || text.contains(is_deceptive) {
+        let expected =
+            format!("a text of one line, at most {limit} bytes, without invisible characters");
+        return Err(ValueProblem::shape(expected, text));
+    }
+    Ok(text.to_owned())
 }
 
 /// Splits words at spaces.

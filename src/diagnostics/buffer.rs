@@ -14,6 +14,7 @@ use std::iter;
 
 use super::explanation::Explanation;
 use super::record::DenialRecord;
+use crate::oauth::CompatSet;
 
 /// The stored denials. Each part is ordered by sequence number.
 #[derive(Default)]
@@ -67,12 +68,18 @@ impl DenialBuffer {
     }
 
     /// Sets the explanation of a denial; returns whether the denial is stored.
-    pub(super) fn explain(&mut self, sequence: u64, explanation: Explanation) -> bool {
+    pub(super) fn explain(
+        &mut self,
+        sequence: u64,
+        explanation: Explanation,
+        profiles: CompatSet,
+    ) -> bool {
         let Some(denial) = self.find_sequence(sequence) else {
             return false;
         };
         let before = denial.size();
         denial.explanation = explanation;
+        denial.profiles = profiles;
         let after = denial.size();
         self.bytes = self.bytes - before + after;
         true

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use super::explain_job::{ExplainJob, PendingExplanation};
+use super::explain_job::{ExplainJob, ExplainedJob, PendingExplanation};
 use super::explainer;
 use super::explanation::Explanation;
 use super::filter::DenialFilter;
+use super::hour::{ConsumerHour, HourReport};
+use super::ledger::CountedConsumer;
 use super::record::DenialRecord;
 use super::refused_request::RefusedRequest;
 use super::report::ConsumerReport;
@@ -16,7 +18,6 @@ use super::state::SharedState;
 use super::watch::DenialWatch;
 use crate::clock::{Clock, UnixTime};
 use crate::config::DiagnosticsConfig;
-use crate::model::ConsumerKey;
 use crate::oauth::SignatureMethod;
 use crate::telemetry::Metrics;
 use crate::verify::ClaimedCaller;
@@ -61,16 +62,20 @@ impl Diagnostics {
     }
 
     /// Counts an allowed request of `consumer`.
-    pub fn record_allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
+    pub fn record_allowed(&self, consumer: CountedConsumer<'_>, method: SignatureMethod) {
         let now = self.shared.clock.now();
-        self.shared
-            .ledger
-            .count_allowed(consumer.as_str(), method, now);
+        self.shared.ledger.count_allowed(consumer, method, now);
     }
 
     /// Counts an unsigned request that was allowed.
     pub fn record_anonymous(&self) {
         self.shared.ledger.count_anonymous(self.shared.clock.now());
+    }
+
+    /// Counts a failure of Countersign by its label, a word from a closed set.
+    pub fn record_failed(&self, label: &'static str) {
+        let now = self.shared.clock.now();
+        self.shared.ledger.count_failed(label, now);
     }
 
     /// Counts and stores a refused request, and queues it for an explanation if it has one to find
@@ -112,7 +117,7 @@ impl Diagnostics {
         match queue.try_send(job) {
             Ok(()) => true,
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
-                self.shared.finish(job, Explanation::Skipped);
+                self.shared.finish(job, ExplainedJob::SKIPPED);
                 false
             }
         }
@@ -143,6 +148,21 @@ impl Diagnostics {
     /// `after`. The first report, with an empty key, counts requests that name no known consumer.
     pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {
         self.shared.ledger.reports(after, limit)
+    }
+
+    /// Returns the decisions of the last hour.
+    pub fn hour(&self) -> HourReport {
+        let mut report = HourReport::empty(self.shared.clock.now(), self.shared.since);
+        self.shared.ledger.add_hour(&mut report);
+        report
+    }
+
+    /// Returns up to `limit` consumers with requests in the last hour: those with the most refused
+    /// requests first, then those with the most requests. Requests that name no known consumer
+    /// have an empty key.
+    pub fn busiest_consumers(&self, limit: usize) -> Vec<ConsumerHour> {
+        let now = self.shared.clock.now();
+        self.shared.ledger.busiest(now, limit)
     }
 
     /// Returns the number of requests that are in no report, because there were too many consumers.

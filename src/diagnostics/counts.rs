@@ -1,6 +1,7 @@
 //! The counts of one consumer on one thread.
 
 use super::explanation::Explanation;
+use super::hour::ConsumerSlots;
 use super::refused_request::RefusedRequest;
 use super::tally::WordTally;
 use crate::clock::UnixTime;
@@ -10,6 +11,8 @@ use crate::oauth::SignatureMethod;
 /// The counts of one consumer.
 #[derive(Default)]
 pub(super) struct ConsumerCounts {
+    /// The consumer's name.
+    pub(super) name: Box<str>,
     /// Unsigned requests that were allowed.
     pub(super) anonymous: u64,
     /// Allowed requests, by the index of their signature method.
@@ -20,6 +23,8 @@ pub(super) struct ConsumerCounts {
     pub(super) causes: Vec<WordTally>,
     /// The time of the last request.
     pub(super) last_seen: UnixTime,
+    /// The requests of the last hour.
+    pub(super) hour: ConsumerSlots,
 }
 
 /// The attributes by which refused requests are counted. All are from closed sets.
@@ -35,14 +40,16 @@ pub(super) struct RefusalKind {
 
 impl ConsumerCounts {
     /// Counts an allowed request.
-    pub(super) const fn add_allowed(&mut self, method: SignatureMethod, now: UnixTime) {
+    pub(super) fn add_allowed(&mut self, method: SignatureMethod, now: UnixTime) {
         self.allowed[method as usize] += 1;
+        self.hour.at(now).allowed += 1;
         self.last_seen = now;
     }
 
     /// Counts an unsigned request that was allowed.
-    pub(super) const fn add_anonymous(&mut self, now: UnixTime) {
+    pub(super) fn add_anonymous(&mut self, now: UnixTime) {
         self.anonymous += 1;
+        self.hour.at(now).allowed += 1;
         self.last_seen = now;
     }
 
@@ -52,6 +59,7 @@ impl ConsumerCounts {
             Some((_, count)) => *count += 1,
             None => self.refused.push((kind, 1)),
         }
+        self.hour.at(now).add_refused(kind.mode);
         self.last_seen = now;
     }
 

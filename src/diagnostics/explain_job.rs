@@ -8,8 +8,8 @@ use super::sent_request::{RequestCopy, SentRequest};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::model::ConsumerSecret;
-use crate::oauth::diagnosis::{BUDGET, Diagnosis, MismatchEvidence, diagnose};
-use crate::oauth::{SignedRequest, VerificationKeys};
+use crate::oauth::diagnosis::{BUDGET, MismatchEvidence, diagnose, passing_profiles};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod, SignedRequest, VerificationKeys};
 use crate::verify::ClaimedCaller;
 
 /// A refused request with a signature mismatch to explain.
@@ -29,12 +29,30 @@ pub(super) struct ExplainJob {
     pub(super) waiter: ExplanationWaiter,
 }
 
+/// The result of a job. Only the explanation may leave the diagnostics for a caller.
+pub(super) struct ExplainedJob {
+    /// The explanation.
+    pub(super) explanation: Explanation,
+    /// The compat profiles that would have let the request pass; for operators alone.
+    pub(super) profiles: CompatSet,
+}
+
 /// The sender of a [`PendingExplanation`].
 pub(super) struct ExplanationWaiter(oneshot::Sender<Explanation>);
 
 /// A handle to an explanation that is not finished yet.
 #[derive(Debug)]
 pub struct PendingExplanation(oneshot::Receiver<Explanation>);
+
+// === impl ExplainedJob ===
+
+impl ExplainedJob {
+    /// The result of a job that was not done.
+    pub(super) const SKIPPED: Self = Self {
+        explanation: Explanation::Skipped,
+        profiles: CompatSet::NONE,
+    };
+}
 
 // === impl ExplainJob ===
 
@@ -60,15 +78,35 @@ impl ExplainJob {
         (job, PendingExplanation(explanation))
     }
 
-    /// Diagnoses the request.
-    pub(super) fn explain(&self) -> Explanation {
-        self.sent.read(|sent| match self.diagnose(sent) {
-            Some(diagnosis) => Explanation::found(diagnosis),
-            None => Explanation::not_found(&masked_base_string(sent)),
+    /// Diagnoses the request, and searches for the profiles that would have let it pass.
+    pub(super) fn explain(&self) -> ExplainedJob {
+        self.sent.read(|sent| {
+            let budget = budget(sent.size(), sent.parameters());
+            self.with_evidence(sent, |evidence| ExplainedJob {
+                explanation: match diagnose(evidence, budget) {
+                    Some(diagnosis) => Explanation::found(diagnosis),
+                    None => Explanation::not_found(&masked_base_string(sent)),
+                },
+                profiles: passing_profiles(evidence, self.excluded(), budget / PROFILE_SHARE),
+            })
         })
     }
 
-    fn diagnose(&self, sent: &SentRequest<'_>) -> Option<Diagnosis> {
+    /// Returns the profiles that the consumer must not have.
+    fn excluded(&self) -> CompatSet {
+        let methods = &self.named.consumer.signature_methods;
+        if methods.contains(&SignatureMethod::Plaintext) {
+            CompatSet::only(CompatProfile::SchemeAny)
+        } else {
+            CompatSet::NONE
+        }
+    }
+
+    fn with_evidence<R>(
+        &self,
+        sent: &SentRequest<'_>,
+        with: impl FnOnce(&MismatchEvidence<'_>) -> R,
+    ) -> R {
         let ClaimedCaller {
             consumer,
             token,
@@ -85,7 +123,7 @@ impl ExplainJob {
             token_secret: token.as_ref().map(|token| token.secret().expose()),
             rsa_public_keys: &rsa_public_keys,
         };
-        let evidence = MismatchEvidence {
+        with(&MismatchEvidence {
             request: &sent.request,
             limits: &sent.limits,
             compat: *compat,
@@ -95,8 +133,7 @@ impl ExplainJob {
             received: sent.received,
             setting: sent.setting,
             reveal: false,
-        };
-        diagnose(&evidence, budget(sent.size(), sent.parameters()))
+        })
     }
 }
 
@@ -145,6 +182,9 @@ fn masked_base_string(sent: &SentRequest<'_>) -> String {
         .unwrap_or_default();
     base_string.escape_ascii().to_string()
 }
+
+/// The part of the budget that the search for profiles gets: one divided by this.
+const PROFILE_SHARE: u32 = 4;
 
 /// The largest request, in bytes, that gets the whole budget.
 const FULL_BUDGET_SIZE: usize = 2048;

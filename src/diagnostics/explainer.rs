@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::explain_job::ExplainJob;
-use super::explanation::Explanation;
+use super::explain_job::{ExplainJob, ExplainedJob};
 use super::state::SharedState;
 
 /// Starts the thread, which ends when every sender is dropped. Returns `None` if the system cannot
@@ -34,19 +33,19 @@ pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<ExplainJob>>
 fn run(
     jobs: &Receiver<ExplainJob>,
     shared: &SharedState,
-    explain: impl Fn(&ExplainJob) -> Explanation,
+    explain: impl Fn(&ExplainJob) -> ExplainedJob,
 ) {
     for job in jobs {
         // A bug in one diagnosis must not end the others.
         let explained = catch_unwind(AssertUnwindSafe(|| explain(&job)));
-        let explanation = explained.unwrap_or_else(|_| {
+        let explained = explained.unwrap_or_else(|_| {
             tracing::error!(
                 decision_id = job.decision_id,
                 "a diagnosis panicked; the request is not explained"
             );
-            Explanation::Skipped
+            ExplainedJob::SKIPPED
         });
-        shared.finish(job, explanation);
+        shared.finish(job, explained);
     }
 }
 
@@ -59,7 +58,8 @@ mod tests {
     use crate::clock::{ManualClock, UnixTime};
     use crate::config::{Config, Mode};
     use crate::diagnostics::{
-        DenialFilter, Diagnostics, PendingExplanation, RefusalContext, RefusedRequest, SentRequest,
+        DenialFilter, Diagnostics, Explanation, PendingExplanation, RefusalContext, RefusedRequest,
+        SentRequest,
     };
     use crate::model::Consumer;
     use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting};
@@ -88,7 +88,10 @@ mod tests {
             if job.sequence == 0 {
                 panic!("a bug")
             } else {
-                Explanation::NotSought
+                ExplainedJob {
+                    explanation: Explanation::NotSought,
+                    profiles: CompatSet::NONE,
+                }
             }
         };
         // The queue ends when its last sender is dropped.

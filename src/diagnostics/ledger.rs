@@ -5,25 +5,38 @@
 //! without proof, because the consumer's owner wants to see such requests. All other requests count
 //! for no consumer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::counts::ConsumerCounts;
 use super::explanation::Explanation;
+use super::hour::{self, ConsumerHour, HourReport, MinuteSlots};
 use super::refused_request::RefusedRequest;
 use super::report::ConsumerReport;
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::lanes::Lanes;
+use crate::model::Consumer;
 use crate::oauth::SignatureMethod;
 
 /// Counts by consumer.
 pub(super) struct ConsumerLedger(Lanes<Mutex<LedgerPage>>);
 
+/// The key and the name under which a consumer is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedConsumer<'a> {
+    /// The consumer key.
+    pub key: &'a str,
+    /// The consumer's name.
+    pub name: &'a str,
+}
+
 /// The counts of one lane.
 struct LedgerPage {
     max_consumers: usize,
+    /// The decisions of the last hour.
+    minutes: MinuteSlots,
     /// Requests that name no known consumer.
     unknown: ConsumerCounts,
     consumers: BTreeMap<Box<str>, ConsumerCounts>,
@@ -40,31 +53,58 @@ impl ConsumerLedger {
     }
 
     /// Counts an allowed request of `consumer`.
-    pub(super) fn count_allowed(&self, consumer: &str, method: SignatureMethod, now: UnixTime) {
-        self.count(Some(consumer), |counts| counts.add_allowed(method, now));
+    pub(super) fn count_allowed(
+        &self,
+        consumer: CountedConsumer<'_>,
+        method: SignatureMethod,
+        now: UnixTime,
+    ) {
+        let mut page = self.page();
+        page.minutes.at(now).allowed += 1;
+        page.count(Some(consumer), |counts| counts.add_allowed(method, now));
     }
 
     /// Counts an unsigned request that was allowed.
     pub(super) fn count_anonymous(&self, now: UnixTime) {
-        self.count(None, |counts| counts.add_anonymous(now));
+        let mut page = self.page();
+        page.minutes.at(now).allowed += 1;
+        page.unknown.add_anonymous(now);
     }
 
     /// Counts a refused request.
     pub(super) fn count_refused(&self, refused: &RefusedRequest<'_>, now: UnixTime) {
-        self.count(refused.known_consumer(), |counts| {
-            counts.add_refused(refused.into(), now);
-        });
+        let mut page = self.page();
+        let minute = page.minutes.at(now);
+        minute.add_refused(refused.reason, refused.mode);
+        let consumer = refused.known_consumer().map(CountedConsumer::from);
+        page.count(consumer, |counts| counts.add_refused(refused.into(), now));
+    }
+
+    /// Counts a failure of Countersign, for no consumer.
+    pub(super) fn count_failed(&self, label: &'static str, now: UnixTime) {
+        self.page().minutes.at(now).add_failed(label);
     }
 
     /// Counts the explanation of a request that is counted as refused already.
-    pub(super) fn count_explanation(&self, consumer: &str, explanation: &Explanation, mode: Mode) {
-        self.count(Some(consumer), |counts| {
+    pub(super) fn count_explanation(
+        &self,
+        consumer: CountedConsumer<'_>,
+        explanation: &Explanation,
+        mode: Mode,
+        now: UnixTime,
+    ) {
+        let mut page = self.page();
+        for word in explanation.words() {
+            page.minutes.at(now).add_cause(word, mode);
+        }
+        page.count(Some(consumer), |counts| {
             counts.add_explanation(explanation, mode);
         });
     }
 
-    fn count(&self, consumer: Option<&str>, count: impl FnOnce(&mut ConsumerCounts)) {
-        locked(self.0.mine()).count(consumer, count);
+    /// Locks the page of this thread.
+    fn page(&self) -> MutexGuard<'_, LedgerPage> {
+        locked(self.0.mine())
     }
 
     /// Returns up to `limit` reports after the key `after`, ordered by key.
@@ -80,9 +120,68 @@ impl ConsumerLedger {
         reports.take(limit).collect()
     }
 
+    /// Adds the decisions of the last hour to `report`.
+    pub(super) fn add_hour(&self, report: &mut HourReport) {
+        for page in self.0.all() {
+            report.add(&locked(page).minutes);
+        }
+    }
+
+    /// Returns up to `limit` consumers with requests in the last hour, the busiest first.
+    pub(super) fn busiest(&self, now: UnixTime, limit: usize) -> Vec<ConsumerHour> {
+        let mut found = HashMap::<Box<str>, ConsumerHour>::new();
+        for page in self.0.all() {
+            add_hours(page, &mut found, now);
+        }
+        let consumers = found.into_iter().map(|(key, consumer)| ConsumerHour {
+            consumer_key: key.into_string(),
+            ..consumer
+        });
+        hour::busiest(consumers.collect(), limit)
+    }
+
     /// Returns the number of requests that are not counted, because there were too many consumers.
     pub(super) fn unreported(&self) -> u64 {
         self.0.all().map(|page| locked(page).unreported).sum()
+    }
+}
+
+/// Adds the consumers of a page with requests in the last hour. Locks the page for a few consumers
+/// at a time, since checks wait for it.
+fn add_hours(page: &Mutex<LedgerPage>, found: &mut HashMap<Box<str>, ConsumerHour>, now: UnixTime) {
+    let mut next = Some(Bound::<Box<str>>::Unbounded);
+    while let Some(start) = next.take() {
+        let page = locked(page);
+        if start == Bound::Unbounded {
+            add_hour(found, "", &page.unknown, now);
+        }
+        let start = start.as_ref().map(AsRef::<str>::as_ref);
+        let consumers = page.consumers.range::<str, _>((start, Bound::Unbounded));
+        for (nth, (key, counts)) in consumers.enumerate() {
+            if nth == SCANNED_AT_ONCE {
+                next = Some(Bound::Included(key.clone()));
+                break;
+            }
+            add_hour(found, key, counts, now);
+        }
+    }
+}
+
+/// Adds the requests of a consumer in the last hour, if it has any.
+fn add_hour(
+    found: &mut HashMap<Box<str>, ConsumerHour>,
+    key: &str,
+    counts: &ConsumerCounts,
+    now: UnixTime,
+) {
+    let results = hour::results_of(&counts.hour, now);
+    if results.total() == 0 {
+        return;
+    }
+    let total = found.entry(key.into()).or_default();
+    total.results = total.results.plus(results);
+    if total.consumer_name.is_empty() {
+        total.consumer_name.push_str(&counts.name);
     }
 }
 
@@ -96,6 +195,7 @@ impl LedgerPage {
     fn new(max_consumers: usize) -> Self {
         Self {
             max_consumers,
+            minutes: MinuteSlots::default(),
             unknown: ConsumerCounts::default(),
             consumers: BTreeMap::new(),
             unreported: 0,
@@ -103,16 +203,27 @@ impl LedgerPage {
     }
 
     /// Counts for a consumer, unless there are too many, or for no consumer.
-    fn count(&mut self, consumer: Option<&str>, count: impl FnOnce(&mut ConsumerCounts)) {
-        let Some(key) = consumer else {
+    fn count(
+        &mut self,
+        consumer: Option<CountedConsumer<'_>>,
+        count: impl FnOnce(&mut ConsumerCounts),
+    ) {
+        let Some(CountedConsumer { key, name }) = consumer else {
             return count(&mut self.unknown);
         };
         let has_room = self.consumers.len() < self.max_consumers;
-        match self.consumers.get_mut(key) {
-            Some(counts) => count(counts),
-            None if has_room => count(self.consumers.entry(key.into()).or_default()),
-            None => self.unreported += 1,
+        let counts = match self.consumers.get_mut(key) {
+            Some(counts) => counts,
+            None if has_room => self.consumers.entry(key.into()).or_default(),
+            None => {
+                self.unreported += 1;
+                return;
+            }
+        };
+        if *counts.name != *name {
+            counts.name = name.into();
         }
+        count(counts);
     }
 
     /// Adds the first `limit` consumers after the key `after` to `reports`. The first of all pages
@@ -137,6 +248,18 @@ impl LedgerPage {
     }
 }
 
+impl<'a> From<&'a Consumer> for CountedConsumer<'a> {
+    fn from(consumer: &'a Consumer) -> Self {
+        Self {
+            key: consumer.key.as_str(),
+            name: consumer.name.as_str(),
+        }
+    }
+}
+
+/// The consumers of a page that are read under one lock.
+const SCANNED_AT_ONCE: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -160,6 +283,10 @@ mod tests {
         }
     }
 
+    fn named(key: &str) -> CountedConsumer<'_> {
+        CountedConsumer { key, name: "Name" }
+    }
+
     fn at(secs: u64) -> UnixTime {
         UnixTime::from_secs(secs)
     }
@@ -167,7 +294,7 @@ mod tests {
     #[test]
     fn a_report_sums_the_counts_of_all_threads() {
         let ledger = ConsumerLedger::new(10);
-        let count = |method, secs| ledger.count_allowed("b", method, at(secs));
+        let count = |method, secs| ledger.count_allowed(named("b"), method, at(secs));
         thread::scope(|scope| {
             scope
                 .spawn(|| count(SignatureMethod::HmacSha256, 1))
@@ -182,7 +309,7 @@ mod tests {
                 .join()
                 .unwrap();
         });
-        ledger.count_allowed("a", SignatureMethod::RsaSha256, at(9));
+        ledger.count_allowed(named("a"), SignatureMethod::RsaSha256, at(9));
         let reports = ledger.reports(Some(""), 10);
         assert_eq!(
             reports
@@ -258,13 +385,45 @@ mod tests {
     fn requests_of_consumers_beyond_the_limit_are_counted_as_unreported() {
         let ledger = ConsumerLedger::new(2);
         for key in ["a", "b", "c", "a", "d"] {
-            ledger.count_allowed(key, SignatureMethod::HmacSha1, at(1));
+            ledger.count_allowed(named(key), SignatureMethod::HmacSha1, at(1));
         }
         assert_eq!(ledger.reports(Some(""), 10).len(), 2);
         assert_eq!(
             (ledger.reports(Some(""), 10)[0].allowed, ledger.unreported()),
             (2, 2)
         );
+    }
+
+    #[test]
+    fn the_busiest_consumers_of_the_last_hour_have_their_names() {
+        let ledger = ConsumerLedger::new(1000);
+        let now = at(1_700_000_000);
+        let allowed = |key: &str, name: &str, time| {
+            let consumer = CountedConsumer { key, name };
+            ledger.count_allowed(consumer, SignatureMethod::HmacSha1, time);
+        };
+        allowed("before", "Before", at(1_700_000_000 - 3601));
+        for nth in 0..=SCANNED_AT_ONCE {
+            allowed(&format!("idle-{nth:04}"), "Idle", now);
+        }
+        allowed("printer", "Old name", now);
+        allowed("printer", "Printer", now);
+        let unsigned = Denial::of(Reason::Unsigned);
+        ledger.count_refused(&refused(&unsigned, Mode::Enforce), now);
+        let busiest = ledger.busiest(now, 1000);
+        assert_eq!(busiest.len(), SCANNED_AT_ONCE + 3);
+        assert_eq!(
+            (&*busiest[0].consumer_key, busiest[0].results.denied),
+            ("", 1)
+        );
+        assert_eq!(
+            (&*busiest[1].consumer_key, &*busiest[1].consumer_name),
+            ("printer", "Printer")
+        );
+        assert_eq!(busiest[1].results.allowed, 2);
+        let mut hour = HourReport::empty(now, at(0));
+        ledger.add_hour(&mut hour);
+        assert_eq!(hour.results().allowed, SCANNED_AT_ONCE as u64 + 3);
     }
 
     const MISMATCH: Reason = Reason::Rejected(Rejection::SignatureMismatch);

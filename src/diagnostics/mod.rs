@@ -17,6 +17,7 @@
 //!   texts are masked; `details`: its facts; `remedy`: the remedy for each reason.
 //! - `recent`, `buffer`, `filter`, `watch`: storage and queries of denials.
 //! - `ledger`, `counts`, `tally`, `report`: counts by consumer.
+//! - `hour`, `time_slots`: counts of the last hour.
 //! - `explainer`, `explain_job`, `explanation`, `rate`: causes of signature mismatches.
 //!
 //! # Security
@@ -35,6 +36,7 @@ mod explain_job;
 mod explainer;
 mod explanation;
 mod filter;
+mod hour;
 mod ledger;
 mod masking;
 mod rate;
@@ -46,6 +48,7 @@ mod report;
 mod sent_request;
 mod state;
 mod tally;
+mod time_slots;
 mod watch;
 
 pub use collector::Diagnostics;
@@ -53,6 +56,8 @@ pub use details::DenialDetails;
 pub use explain_job::PendingExplanation;
 pub use explanation::Explanation;
 pub use filter::DenialFilter;
+pub use hour::{ConsumerHour, HourReport, MinuteReport, ResultCounts};
+pub use ledger::CountedConsumer;
 pub use record::DenialRecord;
 pub use refused_request::{RefusalContext, RefusedRequest, ToldCaller};
 pub use report::ConsumerReport;

@@ -12,6 +12,7 @@ use super::buffer::DenialBuffer;
 use super::explanation::Explanation;
 use super::filter::DenialFilter;
 use super::record::DenialRecord;
+use crate::oauth::CompatSet;
 
 /// The most recent denials.
 pub(super) struct RecentDenials {
@@ -42,8 +43,8 @@ impl RecentDenials {
     }
 
     /// Sets the explanation of a denial, if it is still stored.
-    pub(super) fn explain(&self, sequence: u64, explanation: Explanation) {
-        if self.change(|buffer| buffer.explain(sequence, explanation)) {
+    pub(super) fn explain(&self, sequence: u64, explanation: Explanation, profiles: CompatSet) {
+        if self.change(|buffer| buffer.explain(sequence, explanation, profiles)) {
             self.changed.notify_waiters();
         }
     }
@@ -189,7 +190,7 @@ mod tests {
             reasons(&recent.list(&all, Some(1005), 10)),
             ["unsigned", "unsigned", "e"]
         );
-        recent.explain(4, Explanation::Skipped);
+        recent.explain(4, Explanation::Skipped, CompatSet::NONE);
         assert!(matches!(
             recent.list(&only("e"), None, 10)[0].explanation,
             Explanation::Skipped

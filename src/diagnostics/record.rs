@@ -6,7 +6,7 @@ use super::masking;
 use super::refused_request::{RefusalContext, RefusedRequest};
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::oauth::SignatureMethod;
+use crate::oauth::{CompatSet, SignatureMethod};
 
 /// A stored denial: a request that was refused, or would have been if its route were not in shadow
 /// mode.
@@ -36,6 +36,8 @@ pub struct DenialRecord {
     pub mode: Mode,
     /// The explanation, if the signature did not match.
     pub explanation: Explanation,
+    /// The compat profiles that would have let the request pass, and that its consumer lacks.
+    pub profiles: CompatSet,
     /// The name of the consumer with that key; empty if there is none.
     pub consumer_name: String,
     /// The address of the client; empty if it is unknown.
@@ -72,6 +74,7 @@ impl DenialRecord {
             path: String::new(),
             mode: Mode::Enforce,
             explanation: Explanation::NotSought,
+            profiles: CompatSet::NONE,
             consumer_name: String::new(),
             client_address: String::new(),
             request_id: String::new(),
@@ -106,6 +109,7 @@ impl DenialRecord {
         self.signature_method = refused.signature_method();
         self.mode = refused.mode;
         self.explanation = explanation;
+        self.profiles = CompatSet::NONE;
         // A key is visible ASCII. Escaping would break searches for a key with a quote.
         self.consumer_key.clear();
         self.consumer_key

@@ -4,7 +4,7 @@ use super::details::DenialDetails;
 use super::remedy;
 use super::sent_request::SentRequest;
 use crate::config::Mode;
-use crate::model::ConsumerKey;
+use crate::model::{Consumer, ConsumerKey};
 use crate::oauth::{Rejection, SignatureMethod};
 use crate::verify::{ClaimedCaller, Denial, Reason};
 
@@ -69,10 +69,9 @@ impl RefusalContext<'_> {
 }
 
 impl<'a> RefusedRequest<'a> {
-    /// Returns the key of the known consumer that the request names, proven or not.
-    pub(super) fn known_consumer(&self) -> Option<&'a str> {
-        let consumer = self.denial?.known_consumer()?;
-        Some(consumer.key.as_str())
+    /// Returns the known consumer that the request names, proven or not.
+    pub(super) fn known_consumer(&self) -> Option<&'a Consumer> {
+        self.denial?.known_consumer()
     }
 
     /// Returns the consumer key that the request names, known or not.

@@ -36,6 +36,7 @@ pub(super) const fn for_reason(reason: Reason) -> &'static str {
         Reason::UserRequired => USER_REQUIRED,
         Reason::ScopeMissing => SCOPE_MISSING,
         Reason::RealmMismatch => REALM_MISMATCH,
+        Reason::HttpMethod => HTTP_METHOD,
         Reason::NotHttp => NOT_HTTP,
         Reason::AmbiguousHeaders => AMBIGUOUS_HEADERS,
         Reason::UnknownScheme => UNKNOWN_SCHEME,
@@ -218,6 +219,9 @@ const SCOPE_MISSING: &str = "\
 
 const REALM_MISMATCH: &str = "\
     let the client sign with the needed realm, or set check.realm_match = false";
+
+const HTTP_METHOD: &str = "\
+    let the client send a POST, or set http.allow_get = true for clients that can only send GET";
 
 const NOT_HTTP: &str = "\
     use Envoy's HTTP filter envoy.filters.http.ext_authz, not the network filter";

@@ -10,6 +10,8 @@ use crate::oauth::SignatureMethod;
 pub struct ConsumerReport {
     /// The consumer key; empty for requests that name no known consumer.
     pub consumer_key: String,
+    /// The consumer's name at its last request; empty for such requests too.
+    pub consumer_name: String,
     /// The number of allowed requests, without those that only shadow mode let through.
     pub allowed: u64,
     /// All other requests by reason.
@@ -42,7 +44,10 @@ impl ConsumerReport {
 
     /// Adds the counts of one thread.
     pub(super) fn add(&mut self, counts: &ConsumerCounts) {
-        self.last_seen = self.last_seen.max(counts.last_seen);
+        if counts.last_seen >= self.last_seen {
+            self.last_seen = counts.last_seen;
+            str::clone_into(&counts.name, &mut self.consumer_name);
+        }
         self.allowed += counts.anonymous + counts.allowed.iter().sum::<u64>();
         for (method, count) in SignatureMethod::ALL.into_iter().zip(counts.allowed) {
             self.add_method(method, count);
@@ -50,11 +55,7 @@ impl ConsumerReport {
         for (kind, count) in &counts.refused {
             self.add_refused(kind, *count);
         }
-        for cause in &counts.causes {
-            let total = WordTally::entry(&mut self.causes, cause.name);
-            total.denied += cause.denied;
-            total.would_deny += cause.would_deny;
-        }
+        WordTally::add_all(&mut self.causes, &counts.causes);
     }
 
     fn add_refused(&mut self, kind: &RefusalKind, count: u64) {

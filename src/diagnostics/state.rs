@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::explain_job::ExplainJob;
+use super::explain_job::{ExplainJob, ExplainedJob};
 use super::explanation::Explanation;
 use super::ledger::ConsumerLedger;
 use super::rate::ExplainRates;
@@ -55,7 +55,11 @@ impl SharedState {
     }
 
     /// Publishes the explanation of a job: to metrics, its waiter, its denial and the log.
-    pub(super) fn finish(&self, job: ExplainJob, explanation: Explanation) {
+    pub(super) fn finish(&self, job: ExplainJob, explained: ExplainedJob) {
+        let ExplainedJob {
+            explanation,
+            profiles,
+        } = explained;
         let ExplainJob {
             sequence,
             decision_id,
@@ -67,12 +71,21 @@ impl SharedState {
         self.count_explanation(&named, &explanation, mode);
         let causes = (!matches!(explanation, Explanation::Skipped))
             .then(|| explanation.words().collect::<Vec<_>>().join("+"));
+        let remedy = causes.is_some().then(|| explanation.remedy().to_owned());
         waiter.notify(&explanation);
-        self.recent.explain(sequence, explanation);
+        self.recent.explain(sequence, explanation, profiles);
         // Last, so that a reader of the log finds the explained denial.
         if let Some(cause) = causes {
             let consumer = named.consumer.key.as_str();
-            tracing::info!(decision_id, cause, claimed_consumer = consumer, "diagnosed");
+            let profiles = (!profiles.is_empty()).then(|| profiles.to_string());
+            tracing::info!(
+                decision_id,
+                cause,
+                would_pass_with = profiles,
+                remedy,
+                claimed_consumer = consumer,
+                "diagnosed"
+            );
         }
     }
 
@@ -86,7 +99,8 @@ impl SharedState {
         explanation
             .words()
             .for_each(|word| self.metrics.diagnosis(word));
+        let consumer = (&*named.consumer).into();
         self.ledger
-            .count_explanation(named.consumer.key.as_str(), explanation, mode);
+            .count_explanation(consumer, explanation, mode, self.clock.now());
     }
 }

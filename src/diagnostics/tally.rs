@@ -25,6 +25,20 @@ impl WordTally {
         &mut tallies[at]
     }
 
+    /// Adds tallies to a list that is ordered by word.
+    pub(super) fn add_all(tallies: &mut Vec<Self>, more: &[Self]) {
+        for tally in more {
+            let total = Self::entry(tallies, tally.name);
+            total.denied += tally.denied;
+            total.would_deny += tally.would_deny;
+        }
+    }
+
+    /// Returns the number of requests.
+    pub const fn total(&self) -> u64 {
+        self.denied + self.would_deny
+    }
+
     const fn zero(name: &'static str) -> Self {
         Self {
             name,

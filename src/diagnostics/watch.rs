@@ -97,6 +97,7 @@ const MAX_BATCH: u64 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::CompatSet;
 
     fn recent(max_count: usize) -> Arc<RecentDenials> {
         Arc::new(RecentDenials::new(max_count, usize::MAX))
@@ -117,7 +118,7 @@ mod tests {
         let pending = recent.add(true, |denial| denial.explanation = Explanation::Pending);
         recent.add(false, |denial| denial.reason = "unsigned");
         let (seen, ()) = tokio::join!(watch.next(), async {
-            recent.explain(pending, Explanation::Skipped)
+            recent.explain(pending, Explanation::Skipped, CompatSet::NONE)
         });
         assert_eq!((seen.missed, seen.denials.len()), (0, 2));
         assert!(matches!(seen.denials[0].explanation, Explanation::Skipped));

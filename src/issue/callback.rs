@@ -6,6 +6,11 @@
 //! the complete registered query; more parameters may follow. A consumer without callbacks can only
 //! request `oob`.
 //!
+//! The port of a loopback callback may differ: an application of the user's own machine gets a free
+//! port from its system only when it starts to listen (RFC 8252 section 7.3). That holds for `http`
+//! and the literal addresses `127.0.0.1` and `[::1]`. The name `localhost` may stand for another
+//! address (section 8.3), so its port must match.
+//!
 //! `oob` says that the consumer cannot receive a callback, or that the callback is established by
 //! other means (RFC 5849 section 2.1). If a consumer registered exactly one URI and not `oob`, then
 //! `oob` stands for that URI; with several URIs it is ambiguous, and refused. So no consumer can
@@ -101,7 +106,7 @@ fn matches(sent: &str, registered: &str) -> bool {
     else {
         return false;
     };
-    sent.place == registered.place
+    (sent.place == registered.place || sent.place.is_loopback_of(&registered.place))
         && begins_with(sent.query.as_deref(), registered.query.as_deref())
 }
 
@@ -127,6 +132,24 @@ struct CallbackPlace {
     host: Option<String>,
     port: String,
     path: String,
+}
+
+// === impl CallbackPlace ===
+
+impl CallbackPlace {
+    /// Returns true if both are the same loopback callback, with any port.
+    fn is_loopback_of(&self, other: &Self) -> bool {
+        let Self {
+            scheme,
+            host,
+            port: _,
+            path,
+        } = self;
+        let is_loopback = |host: &str| LOOPBACK.contains(&host);
+        scheme == "http"
+            && host.as_deref().is_some_and(is_loopback)
+            && (scheme, host, path) == (&other.scheme, &other.host, &other.path)
+    }
 }
 
 // === impl CallbackParts ===
@@ -184,11 +207,15 @@ impl CallbackParts {
 /// The callback of a client that cannot receive one.
 const OUT_OF_BAND: &str = "oob";
 
+/// The addresses of the user's own machine (RFC 8252 section 7.3), as URIs write them.
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "[::1]"];
+
 const AMBIGUOUS: &str =
     "must be one of the registered callbacks: `oob` is not registered, and there are several";
 
 const UNREGISTERED: &str = "is not a registered callback of the consumer: scheme, host, port and path must match a \
-                            registered one, and the query must start with its query";
+                            registered one, except for the port on 127.0.0.1 and [::1], and the query must start \
+                            with its query";
 
 /// RFC 5849 section 3.6.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -225,6 +252,11 @@ mod tests {
             ("http://[::1]/cb", "HTTP://[::1]:80/cb"),
             ("https://example.com./cb", "https://EXAMPLE.COM./cb"),
             ("https://example.com?a=1", "https://example.com/?a=1&b=2"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:49152/cb"),
+            ("http://127.0.0.1:8080/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1:8080/cb", "HTTP://127.0.0.1:8081/cb?x=1"),
+            ("http://127.0.0.1/cb?a=1", "http://127.0.0.1:1/cb?a=1&b=2"),
+            ("http://[::1]/cb", "http://[::1]:8080/cb"),
         ] {
             assert!(matches(sent, registered), "{sent} is {registered}");
         }
@@ -267,8 +299,19 @@ mod tests {
                 "https://example.com@evil.example/cb",
             ),
             ("https://example.com/cb", "https://user@example.com/cb2"),
-            ("http://[::1]/cb", "http://[::1]:8080/cb"),
             ("http://[::1]/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:49152/other"),
+            ("http://127.0.0.1/cb?a=1", "http://127.0.0.1:49152/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.2:49152/cb"),
+            ("http://127.0.0.1/cb", "http://localhost:49152/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1.example.com:1/cb"),
+            ("http://127.0.0.1/cb", "https://127.0.0.1/cb"),
+            ("https://127.0.0.1/cb", "https://127.0.0.1:8443/cb"),
+            ("http://127.1/cb", "http://127.1:8080/cb"),
+            ("http://localhost/cb", "http://localhost:49152/cb"),
+            ("http://localhost/cb", "http://127.0.0.1:49152/cb"),
+            ("http://192.0.2.1/cb", "http://192.0.2.1:8080/cb"),
+            ("printer://127.0.0.1/cb", "printer://127.0.0.1:1/cb"),
             ("http://[::1]/cb", "https://[::1]/cb"),
             ("oob", "https://example.com/cb"),
         ] {

@@ -5,7 +5,7 @@ use super::audit::{AuditEvent, audited};
 use super::request_tokens::{requested_scopes, require_flow, require_generation};
 use super::tokens::require_active;
 use super::{
-    ATTEMPTS, Actor, AuthorizationRequest, IssueError, IssuedToken, Issuer, Login, random,
+    ATTEMPTS, Actor, AuthorizationRequest, IssueError, IssuedToken, Issuer, Login, pin, random,
     replaced, written,
 };
 use crate::model::{
@@ -30,7 +30,8 @@ struct RequestTokenGrant {
 impl Issuer {
     /// Exchanges authorized temporary credentials, exactly once.
     ///
-    /// The fifth wrong verifier refuses the credentials permanently. Of concurrent calls, each that
+    /// A user may have typed a PIN in groups, as the page shows it ([`pin`]). The fifth wrong verifier
+    /// refuses the credentials permanently. Of concurrent calls, each that
     /// returns [`IssueError::VerifierRefused`] was counted.
     ///
     /// # Errors
@@ -51,7 +52,7 @@ impl Issuer {
                 consumer,
             } = self.authorization_request(name).await?;
             let grant = self.grant(consumer_key, &request_token, &consumer)?;
-            if grant.verifier != *verifier {
+            if grant.verifier != *pin::typed(&request_token.callback, verifier) {
                 if self.count_wrong_verifier(request_token, actor).await? {
                     return Err(IssueError::VerifierRefused);
                 }

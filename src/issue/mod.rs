@@ -34,6 +34,7 @@ mod exchange;
 mod export;
 mod hash;
 mod password;
+mod pin;
 pub(crate) mod random;
 mod request_tokens;
 mod restore;

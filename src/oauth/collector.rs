@@ -60,6 +60,7 @@ impl<'a> ProtocolValues<'a> {
 pub(super) struct ParameterCollector<'a> {
     limit: usize,
     byte_limit: usize,
+    verifier_in_form: bool,
     count: usize,
     pairs: Vec<ParameterPair<'a>>,
     protocol: ProtocolValues<'a>,
@@ -82,6 +83,7 @@ impl<'a> ParameterCollector<'a> {
         Self {
             limit: limits.parameters,
             byte_limit: limits.form_bytes,
+            verifier_in_form: limits.verifier_in_form,
             count: 0,
             pairs: Vec::with_capacity(USUAL_COUNT),
             protocol: ProtocolValues::default(),
@@ -196,10 +198,11 @@ impl<'a> ParameterCollector<'a> {
         place: ParameterPlace,
         pair: ParameterPair<'a>,
     ) -> Result<(), Rejection> {
-        if *self.place.get_or_insert(place) != place {
+        let known = ProtocolParameter::from_name(&pair.name);
+        let first = *self.place.get_or_insert(place);
+        if first != place && !self.is_verifier_in_form(known, first, place) {
             return Err(Rejection::SeveralPlaces);
         }
-        let known = ProtocolParameter::from_name(&pair.name);
         if let Some(parameter) = known
             && self
                 .protocol
@@ -212,6 +215,19 @@ impl<'a> ParameterCollector<'a> {
             self.pairs.push(pair);
         }
         Ok(())
+    }
+
+    /// Returns whether the parameter is a verifier that may be in the form, after all others in the
+    /// header.
+    fn is_verifier_in_form(
+        &self,
+        known: Option<ProtocolParameter>,
+        first: ParameterPlace,
+        place: ParameterPlace,
+    ) -> bool {
+        self.verifier_in_form
+            && known == Some(ProtocolParameter::Verifier)
+            && (first, place) == (ParameterPlace::Header, ParameterPlace::Body)
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Request<'a> {
     pub body: RequestBody<'a>,
 }
 
-/// Bounds on the parameters of a request.
+/// Bounds on the parameters of a request, and on their places.
 #[derive(Clone, Copy, Debug)]
 pub struct ParseLimits {
     /// The most parameters of header, query and body together.
@@ -77,6 +77,9 @@ pub struct ParseLimits {
     pub protocol_value: usize,
     /// The longest header, query and form body, each in bytes.
     pub form_bytes: usize,
+    /// Accepts `oauth_verifier` in the form body if all other protocol parameters are in the header;
+    /// RFC 5849 section 3.5 demands one place for all. It is signed in either place.
+    pub verifier_in_form: bool,
 }
 
 impl Default for ParseLimits {
@@ -85,6 +88,7 @@ impl Default for ParseLimits {
             parameters: 1000,
             protocol_value: 4096,
             form_bytes: 64 * 1024,
+            verifier_in_form: false,
         }
     }
 }

@@ -133,13 +133,7 @@ impl<'a> SignedRequest<'a> {
         rule: BodyHashRule,
     ) -> Result<ProvenScope, Rejection> {
         let scope = self.prove(compat, keys, schedule)?;
-        if !self.credentials.has_strict_version && !compat.contains(CompatProfile::VersionLenient) {
-            return Err(Rejection::VersionUnsupported);
-        }
-        Ok(ProvenScope {
-            with_form: scope == ProofScope::WithForm,
-            rule: scope.body_hash_rule(compat, rule),
-        })
+        self.proven_scope(scope == ProofScope::WithForm, compat, rule)
     }
 
     /// Proves the signature with each of `keys` as [`verify_under`](Self::verify_under) does, and
@@ -200,7 +194,7 @@ impl<'a> SignedRequest<'a> {
         keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
     ) -> Result<ProofScope, Rejection> {
-        if self.parameter_bytes() > VARIANT_LIMIT {
+        if self.is_too_long_for_variants() {
             return Err(Rejection::SignatureMismatch);
         }
         let wire = WireParameters::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
@@ -212,13 +206,44 @@ impl<'a> SignedRequest<'a> {
             if tried.contains(&base_string) {
                 continue;
             }
-            let claim = self.claim(base_string.as_slice(), schedule);
-            if claim.prove(keys).is_ok() {
+            if self.signs(&base_string, keys, schedule) {
                 return Ok(ProofScope::of(variant.with_form));
             }
             tried.push(base_string);
         }
         Err(Rejection::SignatureMismatch)
+    }
+
+    /// Returns whether a text is the base string that the client signed.
+    pub(super) fn signs(
+        &self,
+        text: &[u8],
+        keys: &VerificationKeys<'_>,
+        schedule: &KeySchedule,
+    ) -> bool {
+        self.claim(text, schedule).prove(keys).is_ok()
+    }
+
+    /// Returns the scope of a proof with a base string under `compat`, with or without the form.
+    pub(super) fn proven_scope(
+        &self,
+        with_form: bool,
+        compat: CompatSet,
+        rule: BodyHashRule,
+    ) -> Result<ProvenScope, Rejection> {
+        if !self.credentials.has_strict_version && !compat.contains(CompatProfile::VersionLenient) {
+            return Err(Rejection::VersionUnsupported);
+        }
+        Ok(ProvenScope {
+            with_form,
+            rule: ProofScope::of(with_form).body_hash_rule(compat, rule),
+        })
+    }
+
+    /// Returns whether the request has more parameters than the base strings of profiles are
+    /// computed for.
+    pub(super) fn is_too_long_for_variants(&self) -> bool {
+        self.parameter_bytes() > VARIANT_LIMIT
     }
 
     /// Returns the length of header, target and form body, which hold the parameters.

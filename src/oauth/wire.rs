@@ -87,7 +87,8 @@ impl WireParameter<'_> {
             .is_some_and(|name| *name == *parameter.name().as_bytes())
     }
 
-    fn is_protocol(&self) -> bool {
+    /// Returns whether the name begins with `oauth_`.
+    pub(super) fn is_protocol(&self) -> bool {
         self.normal_name()
             .is_some_and(|name| name.starts_with(PREFIX))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::api::{AdminToken, IssuerToken};
+use super::http::ServiceLogo;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::issue::Directory;
@@ -26,6 +27,8 @@ pub struct App {
     pub admin_token: AdminToken,
     /// The operator's user directory; `None` stands for the users of the store.
     pub directory: Option<Arc<dyn Directory>>,
+    /// The logo on the authorize page, if there is one.
+    pub logo: Option<Arc<ServiceLogo>>,
     /// The token that authorizes issuers, if there is one.
     pub issuer_token: Option<IssuerToken>,
 }

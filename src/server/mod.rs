@@ -9,6 +9,7 @@
 //! - `run`, `assembly`, `served`, `group`, `error`: the life of the service, the services of each
 //!   listener, and groups of listeners that drain together.
 //! - [`reload`]: the replacement of configuration, keys, tokens and certificates while it runs.
+//! - `named_files`: the check of the files that a configuration names, without a service.
 //! - `transport`: sockets, certificates, connections and the threads of the check listener.
 //! - [`ext_authz`]: Envoy's checks; `denial`: the responses to refused requests.
 //! - [`api`]: administration; `reflection`: gRPC server reflection.
@@ -30,6 +31,7 @@ mod guard;
 mod health;
 mod health_service;
 mod http;
+mod named_files;
 mod negotiation;
 mod ops;
 mod pages;
@@ -43,5 +45,7 @@ mod watches;
 pub use app::App;
 pub use assembly::http_routes;
 pub use error::ServerError;
+pub use http::{LogoError, ServiceLogo};
+pub use named_files::{FileCheck, FileState, check_files};
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};

@@ -54,7 +54,7 @@ pub use entities::{
 pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
 pub use master_key::{ReplacementKeys, new_master_key};
-pub use open::{is_configuration_mistake, master_key_file, open, read_keys};
+pub use open::{is_configuration_mistake, master_key_file, open, read_connection_files, read_keys};
 pub use outage::OutageStore;
 pub(crate) use paced_scan::patiently;
 pub use record::RecordKind;

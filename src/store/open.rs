@@ -7,7 +7,7 @@ use super::census::count_in_background;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys, ReplacementKeys};
 use super::record::Records;
-use super::redis::RedisStore;
+use super::redis::{self, RedisStore};
 use super::seal::Sealer;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
@@ -94,6 +94,24 @@ pub fn read_keys(
     Ok(Some(ReplacementKeys(keys)))
 }
 
+/// Reads the address of Redis and the files of connections to it, as opening the store does; returns
+/// the paths of the files.
+///
+/// # Errors
+/// If the address or a file cannot be used.
+pub fn read_connection_files(config: &StoreConfig) -> Result<Vec<PathBuf>, StoreError> {
+    if let StoreUrl::Redis(url) = &config.url {
+        redis::check_inputs(url, config)?;
+    }
+    let files = &config.files;
+    let client = files.client.iter();
+    let client = client.flat_map(|client| [&client.certificate_file, &client.key_file]);
+    let logins = [&files.redis, &files.sentinel].into_iter();
+    let logins = logins.flat_map(|login| [&login.username_file, &login.password_file]);
+    let optional = logins.chain([&files.ca_file]).flatten();
+    Ok(optional.chain(client).cloned().collect())
+}
+
 /// Reads the configured keys, or those in the directory of the embedded store, which creates its
 /// own at the first start.
 fn embedded_keys(
@@ -155,7 +173,7 @@ pub fn is_configuration_mistake(error: &StoreError) -> bool {
     matches!(
         source.downcast_ref(),
         Some(OpenError::Key(_) | OpenError::NoKey)
-    ) || super::redis::is_configuration_mistake(source)
+    ) || redis::is_configuration_mistake(source)
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

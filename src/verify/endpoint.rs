@@ -14,9 +14,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Secret, Token};
-use crate::oauth::{
-    self, BodyHashRule, CompatProfile, CompatSet, ParseLimits, SignatureMethod, SignedRequest,
-};
+use crate::oauth::{self, BodyHashRule, CompatSet, ParseLimits, SignatureMethod, SignedRequest};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Verifies requests for credentials.
@@ -24,6 +22,15 @@ use crate::store::{CheckStore, Store, StoreError};
 pub struct EndpointVerifier {
     verifier: Verifier,
     store: Arc<dyn Store>,
+}
+
+/// The rules for reading a request for credentials.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointRules {
+    /// An operator configured an https origin for the endpoints.
+    pub https_is_configured: bool,
+    /// `oauth_verifier` may be in the form although the other protocol parameters are in the header.
+    pub verifier_in_form: bool,
 }
 
 /// A proven sender of a request for credentials. The request's nonce is used up.
@@ -55,26 +62,29 @@ impl EndpointVerifier {
         }
     }
 
-    /// Returns the limits on the size of a request.
-    pub const fn limits(&self) -> &ParseLimits {
-        self.verifier.limits()
+    /// Returns the limits within which requests are read under `rules`.
+    pub fn limits(&self, rules: EndpointRules) -> ParseLimits {
+        ParseLimits {
+            verifier_in_form: rules.verifier_in_form,
+            ..*self.verifier.limits()
+        }
     }
 
-    /// Parses a request (step 1). `https_is_configured` says that an operator configured an https
-    /// origin for the endpoints.
+    /// Parses a request (step 1).
     ///
     /// # Errors
     /// A [`Denial`] of a request that is malformed or unsigned.
     pub fn read<'r>(
         &self,
         request: &oauth::Request<'r>,
-        https_is_configured: bool,
+        rules: EndpointRules,
     ) -> Result<SignedRequest<'r>, Denial> {
         // The endpoints read no body that is not a form, so its type does not matter.
         let rules = ReadRules {
-            https_is_configured,
+            https_is_configured: rules.https_is_configured,
             unclear_body: None,
-            form_bytes: self.limits().form_bytes,
+            form_bytes: self.verifier.limits().form_bytes,
+            verifier_in_form: rules.verifier_in_form,
         };
         self.verifier
             .read(request, rules)?
@@ -170,10 +180,7 @@ impl CredentialSource for EndpointSource<'_> {
     /// Returns the consumer's profiles, except those that change how the query is signed: it may
     /// carry the parameters of the request.
     fn compat(&self, consumer: &Consumer) -> CompatSet {
-        consumer
-            .compat
-            .without(CompatProfile::IgnoreQueryOnPost)
-            .without(CompatProfile::PlusLiteral)
+        consumer.compat.without(CompatSet::OF_QUERY)
     }
 
     fn body_hash(&self) -> BodyHashRule {

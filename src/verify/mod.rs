@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use decision::{Allowance, ClaimedCaller, ClaimedToken, Decision, Denial, Identity, Weakened};
-pub use endpoint::{Applicant, EndpointVerifier};
+pub use endpoint::{Applicant, EndpointRules, EndpointVerifier};
 pub use reason::{BodyGap, ParameterProblem, Reason, RequestStage};
 
 use large_bodies::LargeBodies;
@@ -126,6 +126,7 @@ impl Verifier {
                 UntypedBody::Allow => None,
             },
             form_bytes: demands.max_form_bytes,
+            verifier_in_form: false,
         };
         let signed = match self.read(request, rules) {
             Ok(Some(signed)) => signed,
@@ -148,6 +149,7 @@ impl Verifier {
     ) -> Result<Option<SignedRequest<'r>>, Denial> {
         let limits = ParseLimits {
             form_bytes: rules.form_bytes,
+            verifier_in_form: rules.verifier_in_form,
             ..self.limits
         };
         let rejected = |rejection| Denial::of(Reason::Rejected(rejection));
@@ -315,6 +317,8 @@ struct ReadRules {
     unclear_body: Option<BodyHashRule>,
     /// The longest header, query and form body, each in bytes.
     form_bytes: usize,
+    /// Accepts `oauth_verifier` in the form although the other protocol parameters are in the header.
+    verifier_in_form: bool,
 }
 
 /// The credentials within which a nonce is unique (RFC 5849 section 3.3).

@@ -169,7 +169,7 @@ impl<T: SigningToken> FoundCredentials<T> {
             return Err(Unprovable {
                 reason: Reason::UnknownConsumer,
                 caller: None,
-                foreign_token: self.token.map(SigningToken::into_claimed),
+                foreign_token: None,
             });
         };
         let allows_method = consumer.allows(signed.signature_method());

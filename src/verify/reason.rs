@@ -48,6 +48,8 @@ pub enum Reason {
     },
     /// The consumer may not obtain credentials in that way.
     FlowNotAllowed,
+    /// The request for credentials has another HTTP method than POST, and GET is not allowed.
+    HttpMethod,
     /// A parameter of a request for credentials breaks a rule.
     Parameter {
         /// The parameter's name on the wire.
@@ -143,6 +145,8 @@ pub enum RequestStage {
     NotUsable,
     /// The caller is not permitted to send this request.
     NotPermitted,
+    /// The HTTP method is not accepted.
+    WrongMethod,
     /// The caller came too often.
     TooOften,
     /// The body is incomplete.
@@ -179,6 +183,7 @@ impl Reason {
             Self::PasswordRefused => "password_refused",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::FlowNotAllowed => "flow_not_allowed",
+            Self::HttpMethod => "http_method",
             Self::Parameter { problem, .. } => problem.label(),
             Self::TokenRequired => "token_required",
             Self::TimestampRefused { .. } => "timestamp_refused",
@@ -223,6 +228,7 @@ impl Reason {
             | Self::UserRequired
             | Self::ScopeMissing
             | Self::RealmMismatch => RequestStage::NotPermitted,
+            Self::HttpMethod => RequestStage::WrongMethod,
             Self::PlaintextWithoutHttps
             | Self::Parameter { .. }
             | Self::NonceWithoutTimestamp

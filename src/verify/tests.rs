@@ -31,11 +31,11 @@ async fn the_configured_number_of_parameters_is_the_limit() {
             is_allowed
         );
         let at_endpoint = with_request(&outgoing, |request| {
-            world.endpoint.read(&request, true).is_ok()
+            world.endpoint.read(&request, RULES).is_ok()
         });
         assert_eq!(at_endpoint, is_allowed);
     }
-    assert_eq!(world.endpoint.limits().parameters, 9);
+    assert_eq!(world.endpoint.limits(RULES).parameters, 9);
     assert_eq!(world.verifier.limits().parameters, 9);
 }
 
@@ -231,7 +231,7 @@ async fn the_profiles_of_a_consumer_apply_but_for_those_of_the_query_at_an_endpo
         let decision = world.verifier.check(&request, &demands()).await.unwrap();
         let is_allowed = matches!(decision, Decision::Allow(_));
         assert_eq!(is_allowed, profile.is_some(), "{profile:?}");
-        let signed = world.endpoint.read(&request, true).unwrap();
+        let signed = world.endpoint.read(&request, RULES).unwrap();
         let proven = world.endpoint.prove(signed, [1; 16]).await.unwrap();
         assert_eq!(proven.is_ok(), at_endpoint, "{profile:?}");
     }
@@ -357,6 +357,11 @@ async fn the_policy_of_the_route_decides_last() {
         assert_eq!(world.reason(&outgoing, &demands).await, expected);
     }
 }
+
+const RULES: EndpointRules = EndpointRules {
+    https_is_configured: true,
+    verifier_in_form: true,
+};
 
 /// A store with one consumer and one token, and the verifiers over it.
 struct World {

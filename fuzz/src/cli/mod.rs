@@ -2,22 +2,22 @@
 
 #![allow(dead_code, reason = "a target uses a part of each file")]
 
+#[path = "../../../src/cli/capture/mod.rs"]
+mod capture;
 pub mod import;
-#[path = "../../../src/cli/raw_request.rs"]
-mod raw_request;
 
 use countersign::oauth::diagnosis::{
     BUDGET, ForwardedHeaders, MismatchEvidence, OriginSetting, diagnose,
 };
 use countersign::oauth::{
-    BodyHashRule, CompatSet, ParseLimits, Request, RequestBody, Scheme, VerificationKeys,
+    BodyHashRule, CompatSet, ParseLimits, Request, Scheme, VerificationKeys,
 };
 
-use self::raw_request::RawRequest;
+use self::capture::{CaptureFormat, CaptureHints, CapturedRequest};
 use crate::rfc5849::{Hash, PlainRequest, SharedKey, base_string, sign};
 
 /// The part of `src/cli/exit.rs` that the readers need, without clap.
-mod exit {
+pub(crate) mod exit {
     /// Wrong usage.
     #[derive(Debug)]
     pub(crate) struct Usage(pub(crate) String);
@@ -32,10 +32,30 @@ mod exit {
 /// Explains a captured request as `countersign explain` does, and compares the verdict with that of
 /// the second implementation.
 pub fn explain(capture: &[u8]) {
-    match RawRequest::parse(capture) {
-        Ok(raw) => explain_parsed(&raw, capture),
+    let hints = CaptureHints {
+        entry: None,
+        host: None,
+    };
+    match capture::read(capture, hints) {
+        Ok(read) => {
+            assert!((1..=read.choice.of).contains(&read.choice.number));
+            if read.format == CaptureFormat::HttpMessage && read.request.scheme.is_none() {
+                judge_parts(&read.request, capture);
+            }
+            explain_parsed(&read.request);
+        }
         Err(refusal) => judge_refusal(&refusal.to_string(), capture),
     }
+}
+
+/// Panics if a part of a request as on the wire is not in the capture.
+fn judge_parts(raw: &CapturedRequest, capture: &[u8]) {
+    // UTF-16 is decoded first.
+    if capture.starts_with(&[0xFF, 0xFE]) || capture.starts_with(&[0xFE, 0xFF]) {
+        return;
+    }
+    assert!(holds(capture, &raw.target) && holds(capture, &raw.method));
+    assert!(raw.body.as_ref().is_some_and(|body| holds(capture, body)));
 }
 
 fn judge_refusal(text: &str, capture: &[u8]) {
@@ -49,19 +69,19 @@ fn judge_refusal(text: &str, capture: &[u8]) {
     }
 }
 
-fn explain_parsed(raw: &RawRequest<'_>, capture: &[u8]) {
-    assert!(holds(capture, raw.target) && holds(capture, raw.method) && holds(capture, raw.body));
+fn explain_parsed(raw: &CapturedRequest) {
+    let scheme = raw.scheme.unwrap_or(Scheme::Https);
     let (authorization, content_type) = (raw.values("authorization"), raw.values("content-type"));
     let host = raw.values("host").join(&b',');
     let request = Request {
-        method: raw.method,
-        scheme: Scheme::Https,
+        method: &raw.method,
+        scheme,
         authority: &host,
         path_prefix: b"",
-        target: raw.target,
+        target: &raw.target,
         authorization: &authorization,
         content_type: &content_type,
-        body: RequestBody::Whole(raw.body),
+        body: raw.body(),
     };
     let keys = VerificationKeys {
         consumer_secrets: &[CONSUMER_SECRET],
@@ -72,13 +92,13 @@ fn explain_parsed(raw: &RawRequest<'_>, capture: &[u8]) {
         return;
     };
     let plain = PlainRequest {
-        method: raw.method.to_vec(),
-        is_https: true,
+        method: raw.method.clone(),
+        is_https: scheme == Scheme::Https,
         host: host.clone(),
-        target: raw.target.to_vec(),
+        target: raw.target.clone(),
         authorization: authorization.iter().map(|value| value.to_vec()).collect(),
         content_type: content_type.iter().map(|value| value.to_vec()).collect(),
-        body: raw.body.to_vec(),
+        body: raw.body.clone().unwrap_or_default(),
     };
     let own = String::from_utf8(signed.base_string()).expect("a base string is ASCII");
     assert_eq!(Some(&own), base_string(&plain).as_ref());

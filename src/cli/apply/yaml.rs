@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Spanned, UserMessageFormatter};
+use serde_saphyr::{Error, Spanned, UserMessageFormatter};
 
 use super::mistake::Mistake;
 
@@ -57,11 +57,27 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, Mistake> {
         // `no` and `off` are words.
         strict_booleans: true,
     };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let error = error.without_snippet();
-        let line = error.location().map_or(0, |location| location.line());
-        Mistake::new(line, "", error.render_with_formatter(&UserMessageFormatter))
-    })
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| mistake(&error))
+}
+
+fn mistake(error: &Error) -> Mistake {
+    let error = error.without_snippet();
+    let line = error.location().map_or(0, |location| location.line());
+    let problem = if exceeds_limit(error) {
+        format!(
+            "exceeds a limit: {MAX_NODES} values, {MAX_DEPTH} levels, {MAX_ALIASES} values with aliases"
+        )
+    } else {
+        error.render_with_formatter(&UserMessageFormatter)
+    };
+    Mistake::new(line, "", problem)
+}
+
+fn exceeds_limit(error: &Error) -> bool {
+    match error {
+        Error::AliasError { error, .. } => exceeds_limit(error),
+        error => matches!(error, Error::Budget { .. }),
+    }
 }
 
 // === impl Node ===
@@ -224,10 +240,14 @@ mod tests {
             let before = format!("*a{}, ", level - 1).repeat(10);
             writeln!(bomb, "a{level}: &a{level} [{before}]").unwrap();
         }
-        assert!(documents(&bomb).is_err());
         assert!(documents(&"[".repeat(100_000)).is_err());
-        assert!(documents(&"- ".repeat(100_000)).is_err());
-        assert!(documents(&"- x\n".repeat(MAX_NODES + 1)).is_err());
+        for text in [bomb, "- ".repeat(100_000)] {
+            let mistake = documents(&text).err().unwrap();
+            assert!(
+                mistake.problem.starts_with("exceeds a limit: "),
+                "{mistake:?}"
+            );
+        }
     }
 
     fn shown(text: &str) -> String {

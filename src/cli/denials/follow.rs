@@ -37,7 +37,7 @@ pub(super) async fn run(admin: &AdminArgs, filter: &Filter) -> anyhow::Result<Ex
     Err(first.unwrap_or_else(|| anyhow!("every watch ended")))
 }
 
-/// What to follow, and how to print it.
+/// The watches of all replicas, and their output.
 struct Follow<'a> {
     admin: &'a AdminArgs,
     request: v1::WatchDenialsRequest,

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use countersign::v1;
 use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use tonic::Code;
@@ -10,8 +9,10 @@ use tonic::Code;
 use super::{request_line, result};
 use crate::cli::client::{AdminArgs, AdminChannel, refused};
 use crate::cli::difference;
+use crate::cli::exit::{CallError, CallErrorKind};
 use crate::cli::output;
 use crate::cli::replicas::{self, Located};
+use crate::cli::would_pass;
 
 /// Shows the denial, from the replica that has it.
 pub(super) async fn run(admin: &AdminArgs, id: &str) -> anyhow::Result<ExitCode> {
@@ -31,15 +32,20 @@ async fn run_for_all(admin: &AdminArgs, id: &str) -> anyhow::Result<ExitCode> {
         Err(status) => Err(refused(status)),
     };
     let answers = replicas::ask(admin, find).await?;
+    let kind = match answers.is_complete() {
+        true => CallErrorKind::NotFound,
+        false => CallErrorKind::Unavailable,
+    };
     let found = answers.given.into_iter().find_map(|(target, denial)| {
         let replica = target.name;
         denial.map(|item| Located { replica, item })
     });
     let Some(denial) = found else {
-        return Err(anyhow!(
+        let message = format!(
             "no replica that answered has the denial {id}: it was evicted, or belongs to another \
              replica"
-        ));
+        );
+        return Err(CallError { kind, message }.into());
     };
     let mut fields = fields(&denial.item);
     fields.insert(1, ("replica".to_owned(), denial.replica.clone()));
@@ -64,6 +70,7 @@ fn fields(denial: &v1::Denial) -> Vec<(String, String)> {
         ("answer", answer(denial)),
         ("cause", denial.causes.join("+")),
         ("remedy", denial.remedy.clone()),
+        (would_pass::LABEL, would_pass::text(&denial.compat_profiles)),
         ("rule", denial.rule.clone()),
     ];
     let request = [

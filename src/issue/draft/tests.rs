@@ -89,7 +89,8 @@ fn the_error_lists_every_mistake_in_a_consumer() {
             "platform is 256 bytes long, the limit is 255",
             "app_url has a scheme that is not http or https",
             "compat_profiles[1] is not a compat profile; known are version-lenient, no-root-slash, plus-literal, raw-values, \
-             body-unsigned-form, ignore-query-on-post, brackets-once, scheme-any, default-port-any",
+             body-unsigned-form, ignore-query-on-post, brackets-once, scheme-any, default-port-any, repeated-once, \
+             slash-plain, characters-plain, form-encoding, empty-unsent",
         ]
     );
 }

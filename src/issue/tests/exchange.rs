@@ -72,6 +72,61 @@ async fn a_token_is_valid_as_long_as_the_terms_say() {
 }
 
 #[tokio::test]
+async fn a_pin_is_accepted_in_the_groups_of_the_page() {
+    let world = World::new().await;
+    world.consumer().await;
+    for gap in ["", " ", "-"] {
+        let (asked, verifier) = authorized_at(&world, "oob").await;
+        let (first, second) = verifier.expose().split_at(4);
+        let typed = secret(&String::from_utf8([first, gap.as_bytes(), second].concat()).unwrap());
+        world
+            .issuer
+            .exchange_request_token(&key(), &asked, &typed, &ADMIN)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_pin_counts_once_however_it_is_typed() {
+    let world = World::new().await;
+    world.consumer().await;
+    let (asked, verifier) = authorized_at(&world, "oob").await;
+    for wrong in ["9999 9999", "99999999", "9999-9999", "", " - "] {
+        assert_err!(
+            world
+                .issuer
+                .exchange_request_token(&key(), &asked, &secret(wrong), &ADMIN)
+                .await,
+            IssueError::VerifierRefused
+        );
+    }
+    assert_err!(
+        world
+            .issuer
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenRefused
+    );
+}
+
+#[tokio::test]
+async fn a_verifier_of_a_callback_has_no_gaps() {
+    let world = World::new().await;
+    world.consumer().await;
+    let (asked, verifier) = authorized(&world).await;
+    let (first, second) = verifier.expose().split_at(4);
+    let typed = secret(&String::from_utf8([first, b" ", second].concat()).unwrap());
+    assert_err!(
+        world
+            .issuer
+            .exchange_request_token(&key(), &asked, &typed, &ADMIN)
+            .await,
+        IssueError::VerifierRefused
+    );
+}
+
+#[tokio::test]
 async fn of_two_exchanges_at_once_one_gets_a_token() {
     let world = World::new().await;
     world.consumer().await;
@@ -404,7 +459,11 @@ async fn only_a_consumer_with_the_flow_may_try_a_password() {
 }
 
 async fn authorized(world: &World) -> (Token, Secret) {
-    let asked = world.request_token(CALLBACK).await.token;
+    authorized_at(world, CALLBACK).await
+}
+
+async fn authorized_at(world: &World, callback: &str) -> (Token, Secret) {
+    let asked = world.request_token(callback).await.token;
     let ConsentOutcome { verifier, .. } = world
         .issuer
         .authorize_request_token(&asked, &consent("jane"), &ADMIN)

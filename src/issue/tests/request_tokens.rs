@@ -69,7 +69,7 @@ async fn temporary_credentials_have_only_scopes_of_the_consumer() {
         problems(world.issuer.create_request_token(&wrong, &ADMIN).await),
         [
             "callback is not a registered callback of the consumer: scheme, host, port and path must match a registered \
-             one, and the query must start with its query",
+             one, except for the port on 127.0.0.1 and [::1], and the query must start with its query",
             "scopes has \"admin\", which its consumer does not have",
         ]
     );

@@ -10,11 +10,13 @@
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. one that changes the key or the method, and the name of another method with its key;
-//! 4. two causes of 2 that change different parts of the base string: first the scheme with every
-//!    other one, then those that a header of a proxy names;
+//! 4. two likely causes of 2 that change different parts of the base string, for example one that a
+//!    header of a proxy names;
 //! 5. one of many similar changes, for example of one byte of the path;
-//! 6. a likely cause of 2 with a frequent one of 3, and the scheme with every one of 3 and 5;
-//! 7. every other pair of 2, and of 2 with a frequent one of 3.
+//! 6. the scheme with every other cause of 2;
+//! 7. a likely cause of 2 with a frequent one of 3;
+//! 8. the scheme with every one of 3 and 5;
+//! 9. every other pair of 2, and of 2 with a frequent one of 3.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
 //! ([`diagnose`]).
@@ -49,6 +51,7 @@ mod order;
 mod parameters;
 mod path;
 mod path_spelling;
+mod profiles;
 mod reading;
 mod remedies;
 mod remedy;
@@ -61,6 +64,7 @@ mod stamp;
 pub use cause::MismatchCause;
 pub use evidence::{MismatchEvidence, OriginSetting, ReceivedOrigin};
 pub use forwarded::{ForwardedHeader, ForwardedHeaders};
+pub use profiles::passing_profiles;
 
 use super::variant::BaseStringVariant;
 use super::wire::WireParameters;

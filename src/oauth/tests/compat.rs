@@ -1,20 +1,26 @@
 //! Compat profiles: the requests that each proves beyond RFC 5849, and those that none lets
 //! through.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
+use super::super::compat::compat_variants;
 use super::super::hmac_key::HmacKey;
 use super::super::shared_key::SharedSecrets;
 use super::super::variant::BaseStringVariant;
 use super::super::wire::WireParameters;
 use super::*;
+use crate::oauth::diagnosis::{
+    BUDGET, ForwardedHeaders, MismatchEvidence, OriginSetting, passing_profiles,
+};
 use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
 type Deviation = (CompatProfile, fn() -> WireRequest, &'static str);
 
 /// A profile, a request that needs it, and the base string of its client. `{}` stands for the
 /// protocol parameters.
-const DEVIATIONS: [Deviation; 10] = [
+const DEVIATIONS: [Deviation; 20] = [
     (
         CompatProfile::VersionLenient,
         || versioned("1.0A"),
@@ -32,8 +38,8 @@ const DEVIATIONS: [Deviation; 10] = [
     ),
     (
         CompatProfile::RawValues,
-        || get("/?a=1/2"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2F2%26{}",
+        || get("/?a=1:2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%3A2%26{}",
     ),
     (
         CompatProfile::BodyUnsignedForm,
@@ -64,6 +70,59 @@ const DEVIATIONS: [Deviation; 10] = [
         CompatProfile::DefaultPortAny,
         || at("API.example.com:80"),
         "GET&https%3A%2F%2Fapi.example.com%2F&{}",
+    ),
+    (
+        CompatProfile::RepeatedOnce,
+        || get("/?a=1&b=2&a=1"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}",
+    ),
+    // The client of WooCommerce for Node.js encodes its two copies in different ways.
+    (
+        CompatProfile::RepeatedOnce,
+        || get("/?a=x%20y%3Az&a=x+y:z"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3Dx%2520y%253Az%26{}",
+    ),
+    (
+        CompatProfile::SlashPlain,
+        || get("/?a=1%2F2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2F2%26{}",
+    ),
+    // The client of WooCommerce for Python never encodes it.
+    (
+        CompatProfile::SlashPlain,
+        || get("/?a%2F=1%2F2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a/%3D1/2%26{}",
+    ),
+    (
+        CompatProfile::CharactersPlain,
+        || get("/?a=%281%29"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D%281%29%26{}",
+    ),
+    (
+        CompatProfile::CharactersPlain,
+        || get("/a!?a=%281%29"),
+        "GET&https%3A%2F%2Fapi.example.com%2Fa!&a%3D(1)%26{}",
+    ),
+    (
+        CompatProfile::FormEncoding,
+        || get("/?a=1+2*~"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2B2%2A%257E%26{}",
+    ),
+    // AsyncHttpClient encodes only its spaces.
+    (
+        CompatProfile::FormEncoding,
+        || get("/?a=1%202~"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%25202%257E%26{}",
+    ),
+    (
+        CompatProfile::EmptyUnsent,
+        || get("/?a=1"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26oauth_callback%3D%26{empty}",
+    ),
+    (
+        CompatProfile::EmptyUnsent,
+        || get("/"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}%26oauth_token%3D",
     ),
 ];
 
@@ -258,9 +317,9 @@ fn a_profile_is_removed_without_the_others() {
     let both: CompatSet = [CompatProfile::SchemeAny, CompatProfile::PlusLiteral]
         .into_iter()
         .collect();
-    let rest = both.without(CompatProfile::PlusLiteral);
+    let rest = both.without(CompatSet::only(CompatProfile::PlusLiteral));
     assert!(rest.iter().eq([CompatProfile::SchemeAny]));
-    let unchanged = rest.without(CompatProfile::RawValues);
+    let unchanged = rest.without(CompatSet::only(CompatProfile::RawValues));
     assert!(unchanged.iter().eq([CompatProfile::SchemeAny]));
 }
 
@@ -325,6 +384,257 @@ fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
 }
 
 #[test]
+fn only_an_identical_pair_of_the_query_counts_once() {
+    let once = CompatSet::only(CompatProfile::RepeatedOnce);
+    let one_a = "POST&https%3A%2F%2Fapi.example.com%2F&a%3D1%26{}";
+    let two_a = "POST&https%3A%2F%2Fapi.example.com%2F&a%3D1%26a%3D1%26{}";
+    let in_form = |target| post(target).body(FORM, "a=1");
+    let in_header = |target| {
+        let header = header_of(&format!("a=1&{PARAMETERS}"));
+        WireRequest {
+            authorization: vec![header.into()],
+            ..post(target)
+        }
+    };
+    for (wire, base_string, passes) in [
+        (post("/?a=1&a=1"), one_a, true),
+        (post("/?a=1&a=1"), two_a, true),
+        (post("/?a=1&a=1&a=1"), one_a, true),
+        (post("/?a=1&a=1&a=1"), two_a, false),
+        (post("/?a=1&a=2"), one_a, false),
+        (post("/?a=1&A=1"), one_a, false),
+        (post("/?a=1&a=%01"), one_a, false),
+        (post("/?a=1&a=1&b"), one_a, false),
+        (in_form("/?a=1"), one_a, false),
+        (in_form("/?a=1"), two_a, true),
+        (in_form("/?a=1&a=1"), two_a, true),
+        (in_form("/"), two_a, false),
+        (post("/").body(FORM, "a=1&a=1"), one_a, false),
+        (in_header("/?a=1"), one_a, false),
+    ] {
+        let wire = signed(wire, base_string);
+        let verdict = verify(&wire, once, BodyHashRule::Accept);
+        let expected = if passes {
+            Ok(())
+        } else {
+            Err(Rejection::SignatureMismatch)
+        };
+        assert_eq!(verdict, expected, "{base_string} {wire:?}");
+    }
+    let repeated = WireRequest::get(&format!("/?{PARAMETERS}&oauth_x=1&oauth_x=1"));
+    assert_eq!(
+        verify(&repeated, once, BodyHashRule::Accept),
+        Err(Rejection::DuplicateExtension(ParameterPlace::Query))
+    );
+}
+
+#[test]
+fn operators_learn_which_profile_would_let_a_request_pass() {
+    for (needed, wire, base_string) in DEVIATIONS {
+        let (needed, wire) = (CompatSet::only(needed), signed(wire(), base_string));
+        assert_eq!(passing(&wire, &Held::default()), needed, "{base_string}");
+        let others = Held {
+            compat: CompatSet::only(CompatProfile::DefaultPortAny).without(needed),
+            ..Held::default()
+        };
+        assert_eq!(passing(&wire, &others), needed, "{base_string}");
+        let has_it = Held {
+            compat: needed,
+            ..Held::default()
+        };
+        assert!(passing(&wire, &has_it).is_empty(), "{base_string}");
+        let excluded = Held {
+            excluded: needed,
+            ..Held::default()
+        };
+        assert!(passing(&wire, &excluded).is_empty(), "{base_string}");
+        let stranger = Held {
+            secret: b"guessed",
+            ..Held::default()
+        };
+        assert!(passing(&wire, &stranger).is_empty(), "{base_string}");
+    }
+}
+
+#[test]
+fn two_profiles_are_named_if_no_single_one_suffices() {
+    for (one, other, wire, base_string) in [
+        (
+            CompatProfile::RepeatedOnce,
+            CompatProfile::SlashPlain,
+            get("/?a=1%2F2&a=1%2F2"),
+            "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1/2%26{}",
+        ),
+        (
+            CompatProfile::SchemeAny,
+            CompatProfile::DefaultPortAny,
+            at("api.example.com:443"),
+            "GET&http%3A%2F%2Fapi.example.com%2F&{}",
+        ),
+        (
+            CompatProfile::VersionLenient,
+            CompatProfile::NoRootSlash,
+            versioned("1.0A"),
+            "GET&https%3A%2F%2Fapi.example.com&{version=1.0A}",
+        ),
+    ] {
+        let wire = signed(wire, base_string);
+        let both = CompatSet::only(one).with(other);
+        assert_eq!(passing(&wire, &Held::default()), both);
+        assert_eq!(verify(&wire, both, BodyHashRule::Accept), Ok(()));
+    }
+}
+
+#[test]
+fn no_profile_is_named_that_would_not_help_or_must_not_be_set() {
+    let unsigned_query = signed(post("/?a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}");
+    let at_endpoint = Held {
+        setting: OriginSetting::PublicUrl,
+        ..Held::default()
+    };
+    assert!(passing(&unsigned_query, &at_endpoint).is_empty());
+    let no_budget = Held {
+        budget: 0,
+        ..Held::default()
+    };
+    assert!(passing(&unsigned_query, &no_budget).is_empty());
+    // Together with body-unsigned-form, a POST would have no signed parameter of the application.
+    let conflicting = Held {
+        compat: CompatSet::only(CompatProfile::BodyUnsignedForm),
+        ..Held::default()
+    };
+    assert!(passing(&unsigned_query, &conflicting).is_empty());
+    let mut unhashed = signed(
+        post("/").body(FORM, "a=1"),
+        "POST&https%3A%2F%2Fapi.example.com%2F&{}",
+    );
+    assert!(passing(&unhashed, &Held::default()).is_empty());
+    unhashed.body = Some(Vec::new());
+    assert!(
+        passing(&unhashed, &Held::default()).is_empty(),
+        "it passes without a profile"
+    );
+    let long = format!("/?a=+{}", "b".repeat(17 * 1024));
+    let text = format!(
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D%252B{}%26{{}}",
+        "b".repeat(17 * 1024)
+    );
+    assert!(passing(&signed(get(&long), &text), &Held::default()).is_empty());
+}
+
+/// The consumer of a refused request.
+struct Held {
+    compat: CompatSet,
+    excluded: CompatSet,
+    secret: &'static [u8],
+    setting: OriginSetting,
+    budget: u32,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            compat: CompatSet::NONE,
+            excluded: CompatSet::NONE,
+            secret: CONSUMER_SECRET,
+            setting: OriginSetting::Origin,
+            budget: BUDGET / 4,
+        }
+    }
+}
+
+fn passing(wire: &WireRequest, held: &Held) -> CompatSet {
+    let consumer_secrets = [held.secret];
+    wire.with_request(|request| {
+        let evidence = MismatchEvidence {
+            request: &request,
+            limits: &ParseLimits::default(),
+            compat: held.compat,
+            keys: secrets(&consumer_secrets, None),
+            expired_secrets: &[],
+            forwarded: ForwardedHeaders::default(),
+            received: None,
+            setting: held.setting,
+            reveal: false,
+        };
+        passing_profiles(&evidence, held.excluded, held.budget)
+    })
+}
+
+/// An upstream would read the two as a plus and a space, or as two spellings.
+#[test]
+fn a_pair_that_another_profile_reads_otherwise_is_no_repetition() {
+    for (other, target, base_string) in [
+        (
+            CompatProfile::PlusLiteral,
+            "/?a=1+2&a=1%2B2",
+            "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}",
+        ),
+        (
+            CompatProfile::RawValues,
+            "/?a=%2F&a=/",
+            "GET&https%3A%2F%2Fapi.example.com%2F&a%3D%252F%26{}",
+        ),
+    ] {
+        let compat = CompatSet::only(CompatProfile::RepeatedOnce).with(other);
+        let wire = signed(get(target), base_string);
+        assert_eq!(
+            verify(&wire, compat, BodyHashRule::Accept),
+            Err(Rejection::SignatureMismatch),
+            "{other}"
+        );
+    }
+}
+
+/// Both clients of WooCommerce, as captured: the second copy of a parameter has another spelling.
+#[test]
+fn the_clients_of_woocommerce_pass_with_their_profiles() {
+    let once = CompatSet::only(CompatProfile::RepeatedOnce);
+    let required = "oauth_consumer_key=key&oauth_nonce=n&oauth_signature_method=HMAC-SHA1&\
+                    oauth_timestamp=137131200";
+    let sent = |query: &str| {
+        let (first, second) = query.split_once('|').unwrap();
+        WireRequest::get(&format!(
+            "/wp-json/wc/v3/products?{first}&{required}&{second}&oauth_signature=AAAA"
+        ))
+    };
+    let text = |pairs: &str| {
+        let required = required.replace('=', "%3D").replace('&', "%26");
+        format!(
+            "GET&https%3A%2F%2Fapi.example.com%2Fwp-json%2Fwc%2Fv3%2Fproducts&{}",
+            pairs.replace("{}", &required)
+        )
+    };
+    let node = replacing_signature(
+        sent(
+            "after=2020-01-01T00%3A00&include[0]=1&s=a%20b|after=2020-01-01T00:00&include%5B0%5D=1&s=a+b",
+        ),
+        &text("after%3D2020-01-01T00%253A00%26include%255B0%255D%3D1%26{}%26s%3Da%2520b"),
+    );
+    assert_eq!(verify(&node, once, BodyHashRule::Accept), Ok(()));
+    let python = replacing_signature(sent("s=a%2Fb+c|s=a%2Fb+c"), &text("{}%26s%3Da/b%2520c"));
+    let both = once.with(CompatProfile::SlashPlain);
+    assert_eq!(verify(&python, both, BodyHashRule::Accept), Ok(()));
+    for one in both.iter() {
+        let alone = verify(&python, CompatSet::only(one), BodyHashRule::Accept);
+        assert_eq!(alone, Err(Rejection::SignatureMismatch), "{one}");
+    }
+}
+
+#[test]
+fn no_combination_of_profiles_computes_more_than_eight_base_strings() {
+    let compat: CompatSet = CompatProfile::ALL.into_iter().collect();
+    get("/?a=1+2*~!/&a=1").with_request(|request| {
+        let wire = WireParameters::of(&request).unwrap();
+        assert_eq!(compat_variants(compat, &request, &wire).len(), 8);
+        for profile in CompatProfile::ALL {
+            let alone = compat_variants(CompatSet::only(profile), &request, &wire).len();
+            assert!((1..=3).contains(&alone), "{profile}");
+        }
+    });
+}
+
+#[test]
 fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     // Once joined, both have the same names and values, but the client signed only one of them.
     let text = "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}";
@@ -358,7 +668,7 @@ type Open = (
 );
 
 /// The changes that a profile leaves open, as `docs/compat.md` says.
-const OPEN: [Open; 7] = [
+const OPEN: [Open; 9] = [
     (
         CompatProfile::PlusLiteral,
         || get("/?a=1+2"),
@@ -403,6 +713,21 @@ const OPEN: [Open; 7] = [
         || at("api.example.com:80"),
         "GET&https%3A%2F%2Fapi.example.com%2F&{}",
         || at("api.example.com"),
+    ),
+    (
+        CompatProfile::RepeatedOnce,
+        || get("/?a=1&a=1"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26{}",
+        || get("/?a=1&a=1&a=1"),
+    ),
+    (
+        CompatProfile::EmptyUnsent,
+        || get("/"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}%26oauth_token%3D",
+        || {
+            let parameters = format!("{PARAMETERS}&oauth_token=");
+            WireRequest::get("/").authorization(header_of(&parameters))
+        },
     ),
 ];
 
@@ -521,6 +846,17 @@ fn leaves_open(profile: CompatProfile, sent: &WireRequest, changed: &WireRequest
             .or_else(|| text.strip_suffix(':'))
             .map_or_else(|| text.clone(), str::to_owned)
     };
+    let pairs = |wire: &WireRequest| {
+        let target = String::from_utf8_lossy(&wire.target).replace('+', " ");
+        let (_, query) = target.split_once('?').unwrap_or_default();
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let bytes = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<_>>();
+        let read = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (bytes(name), bytes(value))
+        };
+        pairs.map(read).collect::<BTreeSet<_>>()
+    };
     match profile {
         CompatProfile::PlusLiteral => plain(sent) == plain(changed),
         CompatProfile::IgnoreQueryOnPost => {
@@ -533,12 +869,61 @@ fn leaves_open(profile: CompatProfile, sent: &WireRequest, changed: &WireRequest
         CompatProfile::DefaultPortAny => {
             changed.authority != sent.authority && host(sent) == host(changed)
         }
+        CompatProfile::RepeatedOnce => path(sent) == path(changed) && pairs(sent) == pairs(changed),
         CompatProfile::VersionLenient
         | CompatProfile::NoRootSlash
         | CompatProfile::RawValues
         | CompatProfile::BodyUnsignedForm
-        | CompatProfile::BracketsOnce => false,
+        | CompatProfile::BracketsOnce
+        | CompatProfile::SlashPlain
+        | CompatProfile::CharactersPlain
+        | CompatProfile::FormEncoding
+        | CompatProfile::EmptyUnsent => false,
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// A base string that two requests share would let one pass with the signature of the other.
+    #[test]
+    fn in_every_encoding_a_base_string_stands_for_one_request(
+        profiles in proptest::sample::subsequence(ENCODINGS.to_vec(), 1..=ENCODINGS.len()),
+        one in encoded_target(),
+        other in encoded_target(),
+    ) {
+        let compat: CompatSet = profiles.into_iter().collect();
+        let read = |target: &str| {
+            get(target).with_request(|request| {
+                let wire = WireParameters::of(&request).unwrap();
+                let signed = request.parse(&ParseLimits::default()).unwrap().unwrap();
+                let variants = compat_variants(compat, &request, &wire);
+                let texts = variants.iter().map(|variant| variant.base_string(&wire).unwrap().to_vec());
+                (signed.base_string(), texts.collect::<BTreeSet<_>>())
+            })
+        };
+        let ((one, of_one), (other, of_other)) = (read(&one), read(&other));
+        if compat.conflict().is_none() && one != other {
+            prop_assert!(!of_one.contains(&other) && !of_other.contains(&one));
+            prop_assert!(of_one.is_disjoint(&of_other));
+        }
+    }
+}
+
+/// The profiles that change nothing but an encoding.
+const ENCODINGS: [CompatProfile; 4] = [
+    CompatProfile::BracketsOnce,
+    CompatProfile::SlashPlain,
+    CompatProfile::CharactersPlain,
+    CompatProfile::FormEncoding,
+];
+
+/// Generates targets of the characters that clients encode in different ways.
+fn encoded_target() -> impl Strategy<Value = String> {
+    let text = "([ab+/!*'()~\\[\\]]|%2[05BFA]|%25(2[0BF]|5B|7E)|%5B|%7E){0,3}";
+    let pair = (text, text).prop_map(|(name, value)| format!("{name}={value}"));
+    let query = proptest::collection::vec(pair, 1..3).prop_map(|pairs| pairs.join("&"));
+    ("/[a!*~]?(%2[1A]|%7E)?", query).prop_map(|(path, query)| format!("{path}?{query}"))
 }
 
 proptest! {
@@ -612,6 +997,7 @@ fn signed(wire: WireRequest, base_string: &str) -> WireRequest {
     let text = base_string
         .replace("{}", required)
         .replace("{hash}", &format!("oauth_body_hash%3D{hash}%26{required}"))
+        .replace("{empty}", &format!("{required}%26oauth_verifier%3D"))
         .replace("{version=", &format!("{required}%26oauth_version%3D"))
         .replace('}', "");
     with_signature(wire, &text)

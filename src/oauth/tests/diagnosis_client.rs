@@ -40,8 +40,11 @@ pub(super) struct Client {
     /// Writes the signature as a text.
     pub(super) written: fn(&[u8]) -> String,
     /// Makes the base string, if it is not made as RFC 5849 says.
-    pub(super) text: Option<Box<dyn Fn(&Self) -> String>>,
+    pub(super) text: Option<BaseStringMaker>,
 }
+
+/// Makes a client's base string.
+type BaseStringMaker = Box<dyn Fn(&Client) -> String>;
 
 /// The kind of a signature.
 #[derive(Clone, Copy)]

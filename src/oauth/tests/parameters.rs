@@ -202,6 +202,63 @@ fn parameters_are_not_gathered_from_two_places() {
     assert_eq!(wire.refusal(), Some(Rejection::SeveralPlaces));
 }
 
+#[test]
+fn a_verifier_may_stand_in_the_form_where_a_caller_permits_it() {
+    let apart = in_header(PARAMETERS).body(FORM, "a=1&oauth_verifier=v");
+    let together = in_header(&format!("{PARAMETERS}&oauth_verifier=v")).body(FORM, "a=1");
+    assert_eq!(
+        base_string(&apart, &with_verifier()),
+        base_string(&together, &with_verifier()),
+        "it is signed in either place"
+    );
+    assert_eq!(
+        base_string(&apart, &ParseLimits::default()),
+        Err(Rejection::SeveralPlaces)
+    );
+}
+
+#[test]
+fn only_one_verifier_may_stand_apart_and_only_in_the_form() {
+    let twice = Rejection::Duplicate {
+        parameter: ProtocolParameter::Verifier,
+        place: ParameterPlace::Body,
+    };
+    let with_one = format!("{PARAMETERS}&oauth_verifier=");
+    for wire in [
+        in_header(&with_one).body(FORM, "oauth_verifier=v"),
+        in_header(PARAMETERS).body(FORM, "oauth_verifier=v&oauth_verifier=v"),
+    ] {
+        assert_eq!(base_string(&wire, &with_verifier()), Err(twice), "{wire:?}");
+    }
+    for wire in [
+        in_header(PARAMETERS).body(FORM, "oauth_verifier=v&oauth_token=t"),
+        in_header(PARAMETERS).body(FORM, "oauth_callback=oob"),
+        in_header(PARAMETERS).body(FORM, "oauth_verifier_=v"),
+        WireRequest::get("/?oauth_verifier=v").in_header(),
+        WireRequest::get(&format!("/?{PARAMETERS}")).body(FORM, "oauth_verifier=v"),
+        WireRequest::get("/?oauth_verifier=v").body(FORM, PARAMETERS),
+        in_header("oauth_verifier=v").body(FORM, PARAMETERS),
+    ] {
+        let refusal = Err(Rejection::SeveralPlaces);
+        assert_eq!(base_string(&wire, &with_verifier()), refusal, "{wire:?}");
+    }
+}
+
+fn with_verifier() -> ParseLimits {
+    ParseLimits {
+        verifier_in_form: true,
+        ..ParseLimits::default()
+    }
+}
+
+fn in_header(parameters: &str) -> WireRequest {
+    WireRequest::get("/").authorization(header_of(parameters))
+}
+
+fn base_string(wire: &WireRequest, limits: &ParseLimits) -> Result<Vec<u8>, Rejection> {
+    wire.with_request(|request| Ok(request.parse(limits)?.unwrap().base_string()))
+}
+
 // P6
 #[test]
 fn names_and_values_are_case_sensitive() {

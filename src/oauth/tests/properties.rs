@@ -460,7 +460,7 @@ proptest! {
         }
         let keys = VerificationKeys { consumer_secrets: &[b"a", b""], token_secret: None, rsa_public_keys: &[&rsa_key().public] };
         wire.with_request(|request| {
-            if let Ok(Some(signed)) = request.parse(&ParseLimits { parameters: 10, protocol_value: 20, form_bytes: 200 }) {
+            if let Ok(Some(signed)) = request.parse(&ParseLimits { parameters: 10, protocol_value: 20, form_bytes: 200, ..ParseLimits::default() }) {
                 let _ = (signed.base_string(), signed.masked_base_string());
                 let _ = signed.verify(&keys, BodyHashRule::Require).is_ok();
             }

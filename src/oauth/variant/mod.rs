@@ -19,6 +19,7 @@ pub(super) use order::ParameterOrder;
 pub(super) use text::{Reading, TextForm};
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use memchr::memmem;
@@ -52,6 +53,9 @@ pub(super) struct BaseStringVariant<'v> {
     pub(super) with_form: bool,
     /// The indices of parameters that are sent but not signed.
     pub(super) left_out: Vec<usize>,
+    /// A pair that repeats another one of the query, with the same name and value under RFC 5849
+    /// and in this variant, is not signed.
+    pub(super) repeated_once: bool,
     /// The parameters that are signed instead of the sent ones.
     pub(super) instead: Option<Rc<[SignedParameter<'v>]>>,
     /// Parameters that are signed but not sent, already encoded.
@@ -96,6 +100,7 @@ impl<'v> BaseStringVariant<'v> {
             with_query: true,
             with_form: true,
             left_out: Vec::new(),
+            repeated_once: false,
             instead: None,
             unsent: Vec::new(),
             names: [TextForm::RFC; 3],
@@ -131,10 +136,24 @@ impl<'v> BaseStringVariant<'v> {
         &self,
         parameters: impl Iterator<Item = (usize, WireParameter<'w>)>,
     ) -> Option<Vec<ParameterPair<'w>>> {
-        parameters
-            .filter(|(at, sent)| self.signs(*at, sent))
-            .map(|(_, sent)| self.pair(&sent))
-            .collect()
+        let mut pairs = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (at, sent) in parameters {
+            if !self.signs(at, &sent) {
+                continue;
+            }
+            let pair = self.pair(&sent)?;
+            if self.may_drop(&sent) && !seen.insert(identity(&sent, &pair)?) {
+                continue;
+            }
+            pairs.push(pair);
+        }
+        Some(pairs)
+    }
+
+    /// Returns whether the parameter is not signed if it repeats another one.
+    fn may_drop(&self, sent: &WireParameter<'_>) -> bool {
+        self.repeated_once && sent.place == ParameterPlace::Query && !sent.is_protocol()
     }
 
     /// Returns the authority as the base string URI has it; `None` if no host is.
@@ -172,6 +191,18 @@ impl<'v> BaseStringVariant<'v> {
             value: self.values[place].read(sent.value, sent.place)?,
         })
     }
+}
+
+/// Returns name and value under RFC 5849 and in a variant. A pair repeats another only if all four
+/// are equal: a `+` that a variant takes for a plus may be a space to the upstream.
+fn identity<'w>(sent: &WireParameter<'w>, pair: &ParameterPair<'w>) -> Option<[Cow<'w, [u8]>; 4]> {
+    let rfc = |raw| TextForm::RFC.read(raw, sent.place);
+    Some([
+        rfc(sent.name)?,
+        rfc(sent.value)?,
+        pair.name.clone(),
+        pair.value.clone(),
+    ])
 }
 
 /// A base string that a [`BaseStringVariant`] made.

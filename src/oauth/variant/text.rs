@@ -44,14 +44,6 @@ impl TextForm {
         is_encoded_twice: false,
     };
 
-    /// Returns the form with another encoding.
-    pub(in crate::oauth) const fn encoded_as(encoding: Encoding) -> Self {
-        Self {
-            encoding,
-            ..Self::RFC
-        }
-    }
-
     /// Returns the form with a change of the text.
     pub(in crate::oauth) const fn changed_by(change: TextChange) -> Self {
         Self {

@@ -51,14 +51,15 @@ impl IssuerToken {
 
     /// Returns the token of a server, if it has one: from the environment, else from `file`.
     ///
-    /// `variable` is the value of [`Self::VARIABLE`]; the token must differ from `admin`.
+    /// `variable` is the value of [`Self::VARIABLE`]; the token must differ from `admin`, if there is
+    /// one yet.
     ///
     /// # Errors
     /// If the file cannot be read, other users can read it, or no issuer token is in it.
     pub fn load(
         file: Option<&Path>,
         variable: Option<&str>,
-        admin: &AdminToken,
+        admin: Option<&AdminToken>,
     ) -> Result<Option<Self>, IssuerTokenError> {
         let (text, place) = match (variable, file) {
             (Some(text), _) => (text.to_owned().into(), Self::VARIABLE.to_owned()),
@@ -70,7 +71,7 @@ impl IssuerToken {
         };
         match Self::new(&text) {
             None => Err(IssuerTokenError::Malformed { place }),
-            Some(token) if admin.matches(token.0.expose()) => {
+            Some(token) if admin.is_some_and(|admin| admin.matches(token.0.expose())) => {
                 Err(IssuerTokenError::SameAsAdmin { place })
             }
             token => Ok(token),
@@ -151,7 +152,7 @@ mod tests {
         file: Option<&Path>,
         variable: Option<&str>,
     ) -> Result<Option<IssuerToken>, IssuerTokenError> {
-        IssuerToken::load(file, variable, &AdminToken::new(ADMIN).unwrap())
+        IssuerToken::load(file, variable, AdminToken::new(ADMIN).as_ref())
     }
 
     fn file(content: &str, mode: u32) -> tempfile::NamedTempFile {

@@ -34,6 +34,49 @@ pub(super) fn utc(time: &UnixTime) -> String {
     rfc3339(time).replace('T', " ").replace('Z', "")
 }
 
+/// Formats the hour and the minute of a time.
+pub(super) fn time_of_day(time: &UnixTime) -> String {
+    let minutes = time.as_secs() / 60 % (24 * 60);
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Returns the beginning of a decision id, which is enough to tell the ids of a page apart.
+pub(super) fn short_id(id: &str) -> String {
+    id.chars().take(SHORT_ID_LEN).collect()
+}
+
+/// A path and a query without protocol parameters, whose values are masked anyway.
+pub(super) struct ShownTarget {
+    /// The path, and the other parameters of the query.
+    pub(super) text: String,
+    /// True if the query had protocol parameters.
+    pub(super) has_protocol_parameters: bool,
+}
+
+/// Leaves the protocol parameters out of a target.
+pub(super) fn target(target: &str) -> ShownTarget {
+    let Some((path, query)) = target.split_once('?') else {
+        return ShownTarget {
+            text: target.to_owned(),
+            has_protocol_parameters: false,
+        };
+    };
+    let (protocol, others): (Vec<_>, Vec<_>) = query
+        .split('&')
+        .partition(|parameter| parameter.starts_with("oauth_"));
+    let others = others.join("&");
+    let has_protocol_parameters = !protocol.is_empty();
+    let text = if others.is_empty() && has_protocol_parameters {
+        path.to_owned()
+    } else {
+        format!("{path}?{others}")
+    };
+    ShownTarget {
+        text,
+        has_protocol_parameters,
+    }
+}
+
 /// Formats the time since `then` in its largest unit.
 pub(super) fn ago(now: &UnixTime, then: &UnixTime) -> String {
     let seconds = now.since(*then).as_secs();
@@ -58,6 +101,9 @@ pub(super) fn grouped(number: impl Borrow<u64>) -> String {
     }
     text
 }
+
+/// Ids of 32 bits are distinct on one page, and a link has the whole id.
+const SHORT_ID_LEN: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +139,30 @@ mod tests {
             "0 s ago",
             "clocks may be set back"
         );
+    }
+
+    #[test]
+    fn protocol_parameters_are_left_out_of_a_target() {
+        let shown = |text| {
+            let shown = target(text);
+            (shown.text, shown.has_protocol_parameters)
+        };
+        assert_eq!(
+            shown("/a?oauth_token=***&size=***&oauth_nonce=***"),
+            ("/a?size=***".to_owned(), true)
+        );
+        assert_eq!(shown("/a?oauth_token=***"), ("/a".to_owned(), true));
+        for whole in ["", "/oauth_token", "/a?", "/a?size=***&b", "/a?x=oauth_y"] {
+            assert_eq!(shown(whole), (whole.to_owned(), false));
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_and_an_id_are_short() {
+        assert_eq!(time_of_day(&UnixTime::from_secs(1_700_000_000)), "22:13");
+        assert_eq!(time_of_day(&UnixTime::from_secs(59)), "00:00");
+        assert_eq!(short_id("0123456789abcdef"), "01234567");
+        assert_eq!(short_id("012"), "012");
     }
 
     #[test]

@@ -17,16 +17,20 @@
 //! - `routes`: the handlers; `site`: their state; `gate`: sessions.
 //! - `query`: the query of the page; `overview`: the page; `pages`: forms and notices; `paths`:
 //!   addresses.
-//! - `difference`: the difference of two base strings; `facts`: the circumstances of a denial;
-//!   `display`: times and numbers for people.
+//! - `hour`, `chart`: the last hour and its charts; `denial`: an opened denial; `facts`: its
+//!   circumstances.
+//! - `difference`: the difference of two base strings; `display`: times and numbers for people.
 //!
 //! [`crate::diagnostics`] removes secrets from its data, and [`crate::server::pages`] protects
 //! pages in the browser.
 
+mod chart;
+mod denial;
 mod difference;
 mod display;
 mod facts;
 mod gate;
+mod hour;
 mod overview;
 mod pages;
 mod paths;

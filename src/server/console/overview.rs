@@ -1,12 +1,14 @@
-//! The page: the state of the service, the newest denials, one opened denial, and the counts by
-//! consumer.
+//! The page: the last hour, the newest denials, one opened denial, the counts by consumer, and the
+//! state of the service.
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 
+use super::denial::{self, DenialRow};
+use super::hour::HourPanel;
 use super::query::ConsoleQuery;
 use super::site::ConsoleSite;
-use super::{difference, display, facts, pages};
+use super::{chart, difference, display, pages};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::diagnostics::{ConsumerReport, DenialRecord, Explanation};
@@ -22,6 +24,7 @@ struct OverviewPage<'a> {
     now: UnixTime,
     service: ServiceState,
     opened: Option<OpenedDenial>,
+    hour: HourPanel,
     denials: ListPage<DenialRecord>,
     consumers: ListPage<ConsumerReport>,
     unreported: u64,
@@ -37,7 +40,10 @@ struct ServiceState {
 
 /// The opened denial.
 enum OpenedDenial {
-    Stored(Box<DenialRecord>),
+    Stored {
+        denial: Box<DenialRecord>,
+        rows: Vec<DenialRow>,
+    },
     /// It was evicted, or belongs to another replica.
     Missing,
 }
@@ -51,11 +57,14 @@ struct ListPage<T> {
 impl ConsoleSite {
     /// Returns the page for a query.
     pub(super) fn overview(&self, query: &ConsoleQuery) -> PageResponse {
+        let now = self.clock.now();
+        let decision = query.decision.as_deref();
         let page = OverviewPage {
             query,
-            now: self.clock.now(),
+            now,
             service: self.service(),
-            opened: query.decision.as_deref().map(|id| self.opened(id)),
+            opened: decision.map(|id| self.opened(id, query, now)),
+            hour: HourPanel::load(&self.sources.diagnostics),
             denials: self.denials(query),
             consumers: self.consumers(query),
             unreported: self.sources.diagnostics.unreported(),
@@ -69,9 +78,12 @@ impl ConsoleSite {
         }
     }
 
-    fn opened(&self, decision_id: &str) -> OpenedDenial {
+    fn opened(&self, decision_id: &str, query: &ConsoleQuery, now: UnixTime) -> OpenedDenial {
         match self.sources.diagnostics.denial(decision_id) {
-            Some(denial) => OpenedDenial::Stored(Box::new(denial)),
+            Some(denial) => OpenedDenial::Stored {
+                rows: denial::rows(&denial, query, now),
+                denial: Box::new(denial),
+            },
             None => OpenedDenial::Missing,
         }
     }
@@ -104,7 +116,10 @@ impl ConsoleSite {
 impl OpenedDenial {
     /// Returns whether its explanation is pending, which takes milliseconds.
     fn is_pending(&self) -> bool {
-        matches!(self, Self::Stored(denial) if matches!(denial.explanation, Explanation::Pending))
+        match self {
+            Self::Stored { denial, .. } => matches!(denial.explanation, Explanation::Pending),
+            Self::Missing => false,
+        }
     }
 }
 
@@ -127,6 +142,11 @@ impl<T> ListPage<T> {
 impl ServiceState {
     fn is_ready(&self) -> bool {
         self.health.readiness.is_ready()
+    }
+
+    /// Returns whether an operator must act.
+    fn is_bad(&self) -> bool {
+        !self.is_ready() || self.status.cut_off || self.status.untold > 0
     }
 
     const fn readiness_text(&self) -> &'static str {

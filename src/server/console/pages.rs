@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 use super::gate::LoginRefusal;
 use super::query::ConsoleQuery;
-use crate::server::pages::{FormError, PageResponse, style_source, whole_seconds};
+use crate::server::pages::{FormError, PageResponse, PageSources, whole_seconds};
 
 /// The form for the admin token.
 #[derive(Template)]
@@ -112,7 +112,7 @@ pub(super) fn failure() -> PageResponse {
 
 /// Sends the browser to another address, with GET.
 pub(super) fn see_other(location: HeaderValue) -> PageResponse {
-    PageResponse::see_other(location, &STYLE_SOURCE)
+    PageResponse::see_other(location, &SOURCES)
 }
 
 /// Renders a page.
@@ -124,7 +124,7 @@ pub(super) fn rendered(status: StatusCode, page: &impl Template) -> PageResponse
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     };
-    PageResponse::page(status, html, &STYLE_SOURCE)
+    PageResponse::page(status, html, &SOURCES)
 }
 
 fn notice(
@@ -139,7 +139,7 @@ fn notice(
 /// The style of all pages.
 pub(super) const STYLE: &str = include_str!("../../../templates/console/style.css");
 
-static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| style_source(STYLE));
+static SOURCES: LazyLock<PageSources> = LazyLock::new(|| PageSources::of_style(STYLE));
 
 const WRONG_TOKEN: &str = "Wrong admin token.";
 const TOO_MANY_FAILURES: &str = "Too many wrong tokens.";

@@ -61,6 +61,7 @@ const fn fixed(reason: Reason) -> &'static str {
         Reason::FlowNotAllowed => {
             "The consumer may not get credentials in this way; ask the operator of this API"
         }
+        Reason::HttpMethod => "Send a POST",
         Reason::TokenRequired => {
             "Sign with a token: this consumer may not send requests without oauth_token"
         }

@@ -91,6 +91,7 @@ impl<'a> Facts<'a> {
             | Reason::PasswordRefused
             | Reason::NonceWithoutTimestamp
             | Reason::UserRequired
+            | Reason::HttpMethod
             | Reason::NotHttp
             | Reason::AmbiguousHeaders
             | Reason::AmbiguousPath => {}

@@ -202,6 +202,7 @@ pub(crate) const fn title(status: u16) -> &'static str {
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
+        405 => "Method Not Allowed",
         413 => "Content Too Large",
         429 => "Too Many Requests",
         _ => "Service Unavailable",
@@ -246,6 +247,7 @@ const fn status(stage: RequestStage) -> u16 {
         RequestStage::Malformed => 400,
         RequestStage::Unsigned | RequestStage::NotProven | RequestStage::NotUsable => 401,
         RequestStage::NotPermitted => 403,
+        RequestStage::WrongMethod => 405,
         RequestStage::TooOften => 429,
         RequestStage::BodyNotWhole | RequestStage::TooLarge => 413,
     }
@@ -279,6 +281,8 @@ fn word(reason: Reason) -> &'static str {
         | Reason::UserRequired
         | Reason::ScopeMissing
         | Reason::RealmMismatch => "permission_denied",
+        // The answer has no word for it.
+        Reason::HttpMethod => "",
         Reason::Parameter {
             problem: ParameterProblem::Absent,
             ..

@@ -84,7 +84,7 @@ impl Reporter {
             self.report_weakened(call, allowance);
         }
         self.diagnostics
-            .record_allowed(identity.consumer_key(), allowance.signature_method);
+            .record_allowed(identity.consumer().into(), allowance.signature_method);
         tracing::debug!(
             decision_id = %call.id,
             result = Outcome::Allow.name(),
@@ -120,15 +120,15 @@ impl Reporter {
 
     /// Reports credentials that `applicant` gets.
     pub(crate) fn issue(&self, call: &Call, applicant: &Applicant) {
-        let consumer = &applicant.consumer.key;
+        let consumer = &applicant.consumer;
         self.count(call, Outcome::Issue, NO_REASON);
         self.diagnostics
-            .record_allowed(consumer, applicant.signature_method);
+            .record_allowed((&**consumer).into(), applicant.signature_method);
         tracing::info!(
             decision_id = %call.id,
             endpoint = call.kind.endpoint(),
             result = Outcome::Issue.name(),
-            consumer = consumer.as_str(),
+            consumer = consumer.key.as_str(),
             latency_us = call.latency_us(),
             "token request"
         );
@@ -202,6 +202,9 @@ impl Reporter {
 
     /// Counts the outcome of a call; `reason` is from a closed set.
     pub(crate) fn count(&self, call: &Call, outcome: Outcome, reason: &'static str) {
+        if outcome == Outcome::Error {
+            self.diagnostics.record_failed(reason);
+        }
         match call.kind {
             CallKind::Check => self
                 .metrics

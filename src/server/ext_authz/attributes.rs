@@ -88,6 +88,18 @@ impl<'a> RequestAttributes<'a> {
         headers
     }
 
+    /// Returns `x-request-id`, which only a denial needs.
+    pub(super) fn request_id(&self) -> Option<&'a [u8]> {
+        let mut id = None;
+        // The message is valid: it was read for the check.
+        let _: Result<(), _> = HttpRequest::each_header(self.message, |name, value| {
+            if name.eq_ignore_ascii_case("x-request-id") {
+                id = id.or(Some(value));
+            }
+        });
+        id
+    }
+
     /// Returns the path, without the query.
     pub(super) fn path(&self) -> &'a [u8] {
         self.target

@@ -250,12 +250,7 @@ impl Check<'_> {
             host: attributes.host.as_bytes(),
             target: attributes.target,
             client_address: attributes.source.to_owned(),
-            request_id: attributes
-                .headers
-                .request_id
-                .first()
-                .copied()
-                .unwrap_or_default(),
+            request_id: attributes.request_id().unwrap_or_default(),
             envoy_id: attributes.id,
             rule: self.policy.rule(&self.service.config, reason),
             terms: Some(self.terms()),

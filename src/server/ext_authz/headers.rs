@@ -23,8 +23,6 @@ pub(super) struct CheckHeaders<'a> {
     /// `x-envoy-auth-partial-body`, which Envoy adds if it buffered the body, even an empty one.
     /// Envoy removes the client's own.
     pub(super) partial_body: HeaderValues<'a>,
-    /// `x-request-id`, for reports only.
-    pub(super) request_id: HeaderValues<'a>,
     /// `Upgrade`.
     pub(super) upgrade: HeaderValues<'a>,
     /// Differently spelled names that an upstream may read as one of the identity headers.
@@ -77,8 +75,7 @@ impl<'a> CheckHeaders<'a> {
             5 => (b":path", &mut self.path),
             6 => (b"accept", &mut self.accept),
             7 => (b"upgrade", &mut self.upgrade),
-            12 if is(name.as_bytes(), b"content-type") => (b"content-type", &mut self.content_type),
-            12 => (b"x-request-id", &mut self.request_id),
+            12 => (b"content-type", &mut self.content_type),
             13 => (b"authorization", &mut self.authorization),
             14 => (b"content-length", &mut self.content_length),
             25 => (b"x-envoy-auth-partial-body", &mut self.partial_body),
@@ -192,9 +189,8 @@ mod tests {
             "x-envoy-auth-partial-body",
             "upgrade",
             ":path",
-            "x-request-id",
         ];
-        let of = |read: &CheckHeaders<'_>| -> [usize; 8] {
+        let of = |read: &CheckHeaders<'_>| -> [usize; 7] {
             [
                 &read.accept,
                 &read.authorization,
@@ -203,12 +199,11 @@ mod tests {
                 &read.partial_body,
                 &read.upgrade,
                 &read.path,
-                &read.request_id,
             ]
             .map(|values| values.len())
         };
         for (at, name) in names.into_iter().enumerate() {
-            let mut expected = [0; 8];
+            let mut expected = [0; 7];
             expected[at] = 1;
             assert_eq!(
                 of(&CheckHeaders::joined(&[(name, "1")])),

@@ -93,12 +93,6 @@ impl<'a> EffectivePolicy<'a> {
             .unwrap_or_else(|| ParseLimits::default().form_bytes)
     }
 
-    /// Returns true if the `Authorization` header that carried the verified parameters is removed.
-    /// In shadow mode it stays, because the backend still verifies.
-    pub(super) fn hides_credentials(&self) -> bool {
-        !self.is_shadow() && self.first(|layer| layer.hide_credentials).unwrap_or(true)
-    }
-
     /// Returns the rule that decided about a denial for this reason, or that applied to a request,
     /// as operators read it: its key, if the reason depends on one, and the layer that sets it.
     pub(super) fn rule(&self, config: &Config, reason: Option<Reason>) -> String {
@@ -129,6 +123,12 @@ impl<'a> EffectivePolicy<'a> {
             || "[check]".to_owned(),
             |(at, route)| format!("[[route]] {} ({route})", at + 1),
         )
+    }
+
+    /// Returns true if the `Authorization` header that carried the verified parameters is removed.
+    /// In shadow mode it stays, because the backend still verifies.
+    pub(super) fn hides_credentials(&self) -> bool {
+        !self.is_shadow() && self.first(|layer| layer.hide_credentials).unwrap_or(true)
     }
 
     /// Returns true if denied requests pass and are only reported.

@@ -5,15 +5,18 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Extensions, HeaderName, HeaderValue, request};
 
 use super::client_address::ClientAddress;
+use super::grant::Endpoint;
 use crate::config::{HttpConfig, Mode};
 use crate::diagnostics::SentRequest;
 use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
 use crate::oauth::{self, ParseLimits, RequestBody, Scheme};
 use crate::server::denial::report::ReportedRequest;
 use crate::server::negotiation::AcceptHeader;
+use crate::verify::EndpointRules;
 
 /// A request for credentials.
 pub(super) struct CredentialRequest<'r> {
+    endpoint: Endpoint,
     head: &'r request::Parts,
     config: &'r HttpConfig,
     authorization: Vec<&'r [u8]>,
@@ -24,8 +27,9 @@ pub(super) struct CredentialRequest<'r> {
 // === impl CredentialRequest ===
 
 impl<'r> CredentialRequest<'r> {
-    /// Returns a request that arrived at a listener with this configuration.
+    /// Returns a request to `endpoint` that arrived at a listener with this configuration.
     pub(super) fn of(
+        endpoint: Endpoint,
         head: &'r request::Parts,
         body: RequestBody<'r>,
         config: &'r HttpConfig,
@@ -38,6 +42,7 @@ impl<'r> CredentialRequest<'r> {
                 .collect()
         };
         Self {
+            endpoint,
             head,
             config,
             authorization: values(&AUTHORIZATION),
@@ -91,8 +96,19 @@ impl<'r> CredentialRequest<'r> {
         }
     }
 
+    /// Returns the rules for reading the request.
+    ///
+    /// Several PHP clients send `oauth_verifier` in the form. They sign it, so `/oauth/access_token`
+    /// accepts it there.
+    pub(super) fn rules(&self) -> EndpointRules {
+        EndpointRules {
+            https_is_configured: self.https_is_configured(),
+            verifier_in_form: self.endpoint == Endpoint::AccessToken,
+        }
+    }
+
     /// Returns true if the operator configured an https origin.
-    pub(super) fn https_is_configured(&self) -> bool {
+    fn https_is_configured(&self) -> bool {
         self.config
             .public_url
             .as_ref()
@@ -100,7 +116,7 @@ impl<'r> CredentialRequest<'r> {
     }
 
     /// Returns the request as reports describe it; the verifier read it within `limits`.
-    pub(super) fn reported(&self, limits: &ParseLimits) -> ReportedRequest<'_> {
+    pub(super) fn reported(&self, limits: ParseLimits) -> ReportedRequest<'_> {
         let ClientAddress(address) = ClientAddress::noted(self.extensions());
         ReportedRequest {
             method: self.head.method.as_str().as_bytes(),
@@ -114,7 +130,7 @@ impl<'r> CredentialRequest<'r> {
         }
     }
 
-    fn sent(&self, limits: &ParseLimits) -> SentRequest<'_> {
+    fn sent(&self, limits: ParseLimits) -> SentRequest<'_> {
         let received = ReceivedOrigin {
             scheme: self.received_scheme(),
             authority: self.host(),
@@ -122,7 +138,7 @@ impl<'r> CredentialRequest<'r> {
         let received = self.config.public_url.as_ref().map(|_| received);
         SentRequest {
             request: self.signed(),
-            limits: *limits,
+            limits,
             forwarded: ForwardedHeaders::of(|name| self.value(name)),
             received,
             setting: OriginSetting::PublicUrl,

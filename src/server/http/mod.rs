@@ -19,4 +19,5 @@ mod refusal;
 mod routes;
 mod tokens;
 
+pub use authorize::{LogoError, ServiceLogo};
 pub(super) use routes::routes;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::authorize::ServiceLogo;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::issue::Issuer;
@@ -14,6 +15,8 @@ pub(super) struct HttpParts {
     pub(super) issuer: Issuer,
     /// The configuration.
     pub(super) config: Arc<Config>,
+    /// The logo on the authorize page, if there is one.
+    pub(super) logo: Option<Arc<ServiceLogo>>,
     /// The source of time.
     pub(super) clock: Arc<dyn Clock>,
     /// The source of random bytes.

@@ -27,6 +27,7 @@ pub(in crate::server) fn routes(
     let parts = HttpParts {
         issuer,
         config: Arc::clone(&app.config),
+        logo: app.logo.clone(),
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
         bodies,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
@@ -85,7 +86,7 @@ impl TokenEndpoints {
     async fn decide(&self, endpoint: Endpoint, call: &Call, request: Request) -> Response {
         let (head, body) = request.into_parts();
         if !self.accepts(&head.method) {
-            return self.wrong_method(call);
+            return self.wrong_method(endpoint, call, &head);
         }
         let body = match self.parts.bodies.read(body, BODY_LIMIT).await {
             Ok(body) => Some(body),
@@ -95,7 +96,7 @@ impl TokenEndpoints {
         let body = body
             .as_deref()
             .map_or(RequestBody::NotWhole, RequestBody::Whole);
-        let request = CredentialRequest::of(&head, body, &self.parts.config.http);
+        let request = CredentialRequest::of(endpoint, &head, body, &self.parts.config.http);
         let issued = self.issue_in_time(endpoint, call, &request).await;
         self.answer(call, &request, issued).await
     }
@@ -106,9 +107,19 @@ impl TokenEndpoints {
         *method == Method::POST || (*method == Method::GET && self.parts.config.http.allow_get)
     }
 
-    fn wrong_method(&self, call: &Call) -> Response {
-        self.reporter.count(call, Outcome::Deny, "http_method");
-        let (allowed, detail) = match self.parts.config.http.allow_get {
+    /// Refuses a request with another method. Operators see it among the denials: an old client that
+    /// sends a GET is a matter of `http.allow_get`.
+    fn wrong_method(&self, endpoint: Endpoint, call: &Call, head: &Parts) -> Response {
+        let http = &self.parts.config.http;
+        let request = CredentialRequest::of(endpoint, head, RequestBody::NotWhole, http);
+        let signed = self.verifier.read(&request.signed(), request.rules());
+        let denial = signed.map_or_else(
+            |_| Denial::of(Reason::HttpMethod),
+            |signed| Denial::unproven(Reason::HttpMethod, &signed),
+        );
+        let reported = request.reported(self.verifier.limits(request.rules()));
+        drop(self.reporter.deny(call, &reported, &denial, None));
+        let (allowed, detail) = match http.allow_get {
             true => ("GET, POST", "Send a POST or a GET"),
             false => ("POST", "Send a POST"),
         };
@@ -175,9 +186,7 @@ impl TokenEndpoints {
         call: &Call,
         request: &CredentialRequest<'_>,
     ) -> Result<Issuance, CredentialError> {
-        let signed = self
-            .verifier
-            .read(&request.signed(), request.https_is_configured())?;
+        let signed = self.verifier.read(&request.signed(), request.rules())?;
         let grant = GrantRequest::parse(endpoint, &signed)
             .map_err(|reason| Denial::unproven(reason, &signed))?;
         let proven = self
@@ -314,7 +323,7 @@ impl TokenEndpoints {
         request: &CredentialRequest<'_>,
         CredentialDenial { denial, advice }: CredentialDenial,
     ) -> Response {
-        let reported = request.reported(self.verifier.limits());
+        let reported = request.reported(self.verifier.limits(request.rules()));
         let pending = self.reporter.deny(call, &reported, &denial, advice);
         let terms = AnswerTerms {
             realm: &self.parts.config.check.realm,

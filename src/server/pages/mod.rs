@@ -14,4 +14,4 @@ mod response;
 pub(super) use cookie::{BrowserCookie, CookieKind};
 pub(super) use fields::{FormError, FormFields};
 pub(super) use origin::is_same_origin;
-pub(super) use response::{PageResponse, style_source, whole_seconds};
+pub(super) use response::{PageResponse, PageSources, whole_seconds};

@@ -1,13 +1,14 @@
 //! A page with the security headers of every page.
 //!
 //! - The browser loads and runs nothing: `default-src 'none'`, and the style is allowed by its
-//!   hash. There is no script.
+//!   hash. There is no script. A page that contains an image allows `data:` URLs for images.
 //! - Other sites cannot frame the page (`frame-ancestors`, `X-Frame-Options`), get a handle to its
 //!   window (`Cross-Origin-Opener-Policy`), or learn its address from its links
 //!   (`Referrer-Policy`). Browsers do not cache it (`no-store`) or guess its type (`nosniff`).
 //! - Forms go to the site of the page, unless the page names other targets.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,26 +23,30 @@ use sha2::{Digest as _, Sha256};
 pub(in crate::server) struct PageResponse {
     status: StatusCode,
     html: String,
-    style: &'static str,
+    sources: PageSources,
     forms: Cow<'static, str>,
     headers: HeaderMap,
 }
 
+/// The sources that a page loads, as directives of a content security policy.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct PageSources(Arc<str>);
+
 impl PageResponse {
-    /// Returns a page. `style` is the [`style_source`] of its style.
-    pub(in crate::server) fn page(status: StatusCode, html: String, style: &'static str) -> Self {
+    /// Returns a page.
+    pub(in crate::server) fn page(status: StatusCode, html: String, sources: &PageSources) -> Self {
         Self {
             status,
             html,
-            style,
+            sources: sources.clone(),
             forms: Cow::Borrowed("'self'"),
             headers: HeaderMap::new(),
         }
     }
 
     /// Returns a redirect, which the browser follows with GET.
-    pub(in crate::server) fn see_other(location: HeaderValue, style: &'static str) -> Self {
-        Self::page(StatusCode::SEE_OTHER, String::new(), style).with(header::LOCATION, location)
+    pub(in crate::server) fn see_other(location: HeaderValue, sources: &PageSources) -> Self {
+        Self::page(StatusCode::SEE_OTHER, String::new(), sources).with(header::LOCATION, location)
     }
 
     /// Sets the allowed targets of forms.
@@ -64,7 +69,7 @@ impl PageResponse {
 
 impl IntoResponse for PageResponse {
     fn into_response(self) -> Response<Body> {
-        let policy = policy(self.style, &self.forms);
+        let policy = policy(&self.sources, &self.forms);
         let mut response = Response::new(Body::from(self.html));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -79,9 +84,18 @@ impl IntoResponse for PageResponse {
     }
 }
 
-/// Returns the source by which a content security policy allows a style.
-pub(in crate::server) fn style_source(style: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(Sha256::digest(style)))
+impl PageSources {
+    /// Returns the source of a page's only style.
+    pub(in crate::server) fn of_style(style: &str) -> Self {
+        let hash = STANDARD.encode(Sha256::digest(style));
+        Self(format!("style-src 'sha256-{hash}'").into())
+    }
+
+    /// Adds the images that the page itself contains.
+    #[must_use]
+    pub(in crate::server) fn with_data_images(self) -> Self {
+        Self(format!("{}; img-src data:", self.0).into())
+    }
 }
 
 /// Returns the duration in seconds, rounded up, so that a retry after it is not too early.
@@ -89,9 +103,9 @@ pub(in crate::server) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-fn policy(style: &str, forms: &str) -> String {
+fn policy(PageSources(sources): &PageSources, forms: &str) -> String {
     format!(
-        "default-src 'none'; style-src '{style}'; form-action {forms}; \
+        "default-src 'none'; {sources}; form-action {forms}; \
          frame-ancestors 'none'; base-uri 'none'"
     )
 }

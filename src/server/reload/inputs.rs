@@ -10,6 +10,8 @@ use crate::directory;
 use crate::issue::Directory;
 use crate::server::api::{AdminToken, IssuerToken};
 use crate::server::app::App;
+use crate::server::http::ServiceLogo;
+use crate::server::named_files::with_causes;
 use crate::server::transport::{ListenerCertificate, LoadedTls};
 use crate::store::{self, ReplacementKeys};
 
@@ -22,6 +24,7 @@ pub(super) struct ReloadInputs {
     pub(super) admin_token: AdminToken,
     pub(super) issuer_token: Option<IssuerToken>,
     pub(super) directory: Option<Arc<dyn Directory>>,
+    pub(super) logo: Option<Arc<ServiceLogo>>,
     /// `None` if the keys of the store are in memory alone.
     pub(super) master_keys: Option<ReplacementKeys>,
     /// One for each listener; `None` if it keeps what it has.
@@ -90,13 +93,14 @@ fn read_named(
         mistakes.take(IssuerToken::load(
             config.api.issuer_token_file.as_deref(),
             source.variables.issuer.as_deref(),
-            admin,
+            Some(admin),
         ))
     });
     let directory = mistakes.take(directory::open(&config.users));
+    let logo = mistakes.take(ServiceLogo::load(config.authorize.logo_file.as_deref()));
     let master_keys = mistakes.take(master_keys(app, &config));
-    match (admin_token, issuer_token, directory, master_keys) {
-        (Some(admin_token), Some(issuer_token), Some(directory), Some(master_keys))
+    match (admin_token, issuer_token, directory, logo, master_keys) {
+        (Some(admin_token), Some(issuer_token), Some(directory), Some(logo), Some(master_keys))
             if mistakes.0.is_empty() =>
         {
             Ok(ReloadInputs {
@@ -105,6 +109,7 @@ fn read_named(
                 admin_token,
                 issuer_token,
                 directory,
+                logo: logo.map(Arc::new),
                 master_keys,
                 certificates,
             })
@@ -158,15 +163,4 @@ impl Mistakes {
     fn take<T, E: Error>(&mut self, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.0.push(with_causes(&error))).ok()
     }
-}
-
-/// Returns the text of an error and of its causes.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -148,6 +148,7 @@ impl<'s> Reloader<'s> {
             admin_token,
             issuer_token,
             directory,
+            logo,
             master_keys,
             certificates,
         } = inputs;
@@ -156,6 +157,7 @@ impl<'s> Reloader<'s> {
             admin_token,
             issuer_token,
             directory,
+            logo,
             ..self.app.clone()
         };
         let clients = api_clients(&self.listeners, &certificates);

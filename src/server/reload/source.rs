@@ -94,6 +94,7 @@ pub(super) fn files_of(config: &Config, variables: &TokenVariables) -> Vec<PathB
         .collect();
     files.extend(store::master_key_file(&config.store, &config.data_dir));
     files.extend(config.users.ca_file.clone());
+    files.extend(config.authorize.logo_file.clone());
     files.extend(config.users.token_file.clone());
     if variables.admin.is_none() {
         files.push(config.data_dir.join(AdminToken::FILE));

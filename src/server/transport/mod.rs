@@ -38,6 +38,7 @@ pub(super) use drain::DrainSignal;
 pub(super) use ending::WatchEnding;
 pub(super) use listener::BoundListener;
 pub(super) use listener::ListenerCertificate;
+pub(super) use protocol::Protocol;
 pub(super) use reloadable::Reloadable;
 pub(super) use service::ConnectionService;
 pub(super) use tls::{ClientAuthority, LoadedTls};

@@ -180,16 +180,7 @@ impl RedisStore {
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Result<Arc<Self>, StoreError> {
-        let address = RedisAddress::parse(url).map_err(|error| {
-            StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
-        })?;
-        let credentials = Credentials::load(&config.files, address.is_tls()).map_err(|error| {
-            StoreError::new(
-                StoreErrorKind::Unusable,
-                "reading the files of connections to Redis",
-            )
-            .because(error)
-        })?;
+        let (address, credentials) = read_inputs(url, config)?;
         let (changes, recovery) = (Arc::<ChangeFeed>::default(), Arc::<Recovery>::default());
         let inspector = ServerInspector::new(
             Arc::clone(&clock),
@@ -347,6 +338,27 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").finish_non_exhaustive()
     }
+}
+
+/// Checks the address and the files of connections, without a connection.
+///
+/// # Errors
+/// If one of them cannot be used.
+pub(super) fn check_inputs(url: &str, config: &StoreConfig) -> Result<(), StoreError> {
+    read_inputs(url, config).map(drop)
+}
+
+/// Reads the address and the files of connections.
+fn read_inputs(
+    url: &str,
+    config: &StoreConfig,
+) -> Result<(RedisAddress, Arc<Credentials>), StoreError> {
+    let unusable = |context| StoreError::new(StoreErrorKind::Unusable, context);
+    let address =
+        RedisAddress::parse(url).map_err(|error| unusable("reading store.url").because(error))?;
+    let credentials = Credentials::load(&config.files, address.is_tls())
+        .map_err(|error| unusable("reading the files of connections to Redis").because(error))?;
+    Ok((address, credentials))
 }
 
 /// Returns `true` if the cause of an error is `store.url` or a file of connections to Redis.

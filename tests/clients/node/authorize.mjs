@@ -79,6 +79,24 @@ const scenarios = {
     return { ...seen, then: await heading(page) };
   },
 
+  /** Returns for each application and window what is visible of the question before any scrolling. */
+  async fits() {
+    const seen = [];
+    for (const name of given.requests) {
+      const page = await open(name);
+      const loaded = [];
+      page.context().on("request", (request) => loaded.push(request.url()));
+      await logIn(page);
+      for (const [width, height] of [[1280, 760], [360, 640], [390, 844]]) {
+        await page.setViewportSize({ width, height });
+        await page.evaluate(() => scrollTo(0, 0));
+        const others = loaded.filter((url) => !url.startsWith("data:") && !url.startsWith(given.page));
+        seen.push({ name, width, height, loaded: others, ...(await page.evaluate(question)) });
+      }
+    }
+    return seen;
+  },
+
   /** Opens requests that cannot be decided. */
   async deadEnds() {
     const seen = [];
@@ -154,6 +172,34 @@ const scenarios = {
     return written;
   },
 };
+
+/** Returns which parts of the question are in the window, with nothing above them. Runs in the page. */
+function question() {
+  const isVisible = (element) => {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    const { clientWidth, clientHeight } = document.documentElement;
+    const middle = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    const isInside = left >= 0 && right <= clientWidth && top >= 0 && bottom <= clientHeight;
+    return isInside && (element === middle || element.contains(middle));
+  };
+  const [allow, refuse] = document.querySelectorAll(".choice button");
+  const warning = document.querySelector(".careful");
+  const service = document.querySelector(".service");
+  const logo = service.querySelector("img");
+  return {
+    visible: {
+      allow: isVisible(allow) && allow.innerText === "Allow",
+      refuse: isVisible(refuse) && refuse.innerText === "Refuse",
+      warning: isVisible(warning) && warning.innerText.startsWith("This application has not been verified."),
+      service: isVisible(service) && service.innerText.trim() === "Photos of Example",
+      question: isVisible(document.querySelector("h1")),
+      unscrolled: scrollY === 0,
+    },
+    title: document.title,
+    color: getComputedStyle(allow).backgroundColor,
+    logo: logo.complete && logo.naturalWidth > 0,
+  };
+}
 
 /** Visits every page in both color schemes. */
 async function everyPage(visit) {

@@ -3,12 +3,13 @@
 //     node console.mjs SCENARIO '{"console": "http://…/console", "token": "…", "deny": "http://…/", …}'
 //
 // Each scenario is a function below; the calling test has the assertions. A request to `deny` has a request denied and returns
-// its decision id. browser.mjs serves the attacker's site.
+// its decision id, unless `decision` is that of a stored denial. browser.mjs serves the attacker's site.
 
 import * as browser from "./browser.mjs";
 import { focused, given, heading, leading, phone, site } from "./browser.mjs";
 
 const desk = { width: 1280, height: 800 };
+const wide = { width: 1440, height: 900 };
 
 const scenarios = {
   /** Logs in after a wrong token, opens and closes a denial, filters, and logs out; without scripts. */
@@ -20,7 +21,7 @@ const scenarios = {
     seen.alert = await page.getByRole("alert").innerText();
     await logIn(page);
     seen.row = await row(page, decision);
-    await follow(page, decision);
+    await opening(page, decision);
     seen.opened = await page.locator("section.opened").innerText();
     seen.marked = await page.locator("section.opened mark").allInnerTexts();
     await follow(page, "Close");
@@ -55,7 +56,7 @@ const scenarios = {
     await logIn(page);
     const before = await rows(page);
     const decision = await deny();
-    await page.getByRole("row").filter({ hasText: decision }).waitFor({ timeout: 60000 });
+    await rowOf(page, decision).waitFor({ timeout: 60000 });
     return { before, decision, row: await row(page, decision) };
   },
 
@@ -64,7 +65,7 @@ const scenarios = {
     const decision = await deny();
     const page = await open({ viewport: phone });
     await logIn(page);
-    const cells = page.getByRole("row").filter({ hasText: decision }).getByRole("cell");
+    const cells = rowOf(page, decision).getByRole("cell");
     return cells.evaluateAll((cells) => {
       const isOnScreen = ({ left, right }) => left >= 0 && right <= document.documentElement.clientWidth;
       return cells.filter((cell) => isOnScreen(cell.getBoundingClientRect())).map((cell) => cell.innerText);
@@ -83,7 +84,7 @@ const scenarios = {
     do {
       await page.keyboard.press("Tab");
       visited.push(await page.evaluate(focused));
-    } while (visited.at(-1).text !== decision && visited.length < 20);
+    } while (visited.at(-1).text !== decision.slice(0, 8) && visited.length < 60);
     await leading(page, page.keyboard.press("Enter"));
     return { visited, opened: await page.locator("section.opened h2").innerText() };
   },
@@ -113,6 +114,21 @@ const scenarios = {
     return { posted, framed, linked, afterwards: await heading(page) };
   },
 
+  /** Returns what is hard to read on a wide screen, in the dark, on a phone, and in an opened denial. */
+  async layout() {
+    const page = await open({ viewport: wide });
+    await logIn(page);
+    const seen = { desk: await page.evaluate(layout) };
+    await page.emulateMedia({ colorScheme: "dark" });
+    seen.dark = await page.evaluate(layout);
+    await page.setViewportSize({ width: 400, height: 800 });
+    seen.phone = await page.evaluate(layout);
+    await page.setViewportSize(wide);
+    await opening(page, given.decision);
+    seen.denial = await page.evaluate(layout);
+    return seen;
+  },
+
   /** Checks every page in both color schemes. */
   accessible: () => browser.accessible(everyPage),
 
@@ -120,14 +136,50 @@ const scenarios = {
   async screenshots() {
     await everyPage(async (page, name, colorScheme) => {
       const path = `${given.images}/console-${name}${colorScheme === "dark" ? "-dark" : ""}.png`;
-      await page.screenshot({ path, caret: "hide", fullPage: name !== "login" });
+      await page.setViewportSize(name === "overview" || name === "denial" ? wide : desk);
+      await page.screenshot({ path, caret: "hide" });
     });
-    const small = await open({ viewport: phone }, undefined, "");
+    const small = await open({ viewport: { width: 400, height: 1600 } });
     await logIn(small);
-    await small.screenshot({ path: `${given.images}/console-phone.png`, fullPage: true });
+    await small.screenshot({ path: `${given.images}/console-phone.png` });
     return [];
   },
 };
+
+/** Returns what is hard to read on a page. Runs in the page. */
+function layout() {
+  const broken = [];
+  const masked = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    // Base strings and requests have no words; a list cuts its requests, and an opened denial breaks them.
+    if (text.parentElement.closest("pre, .request")) {
+      if (text.data.includes("oauth_nonce=***")) masked.push(text.data);
+      continue;
+    }
+    for (const { 0: word, index } of text.data.matchAll(/\w+/g)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      const tops = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (tops.size > 1) broken.push(word);
+    }
+  }
+  const { scrollWidth, clientWidth, clientHeight } = document.documentElement;
+  const consumers = document.querySelector("table[aria-labelledby=top-consumers]");
+  const rows = [...document.querySelectorAll("section[aria-labelledby=denials] tbody tr")];
+  const parts = [...document.querySelectorAll(".chart rect")];
+  return {
+    broken,
+    masked,
+    sideways: scrollWidth > clientWidth,
+    above_the_fold: consumers.getBoundingClientRect().bottom <= clientHeight,
+    // 1.5 lines: a row with one line, and its padding.
+    rows: rows.map((row) => Math.round(row.getBoundingClientRect().height / 37)),
+    colors: new Set(parts.map((part) => getComputedStyle(part).fill)).size,
+  };
+}
 
 /** Visits every page in both color schemes. */
 async function everyPage(visit) {
@@ -139,7 +191,7 @@ async function everyPage(visit) {
     await visit(page, "wrong-token", colorScheme);
     await logIn(page);
     await visit(page, "overview", colorScheme);
-    await follow(page, decision);
+    await opening(page, decision);
     await visit(page, "denial", colorScheme);
   }
 }
@@ -166,9 +218,16 @@ function follow(page, name) {
   return leading(page, page.getByRole("link", { name, exact: true }).first().click());
 }
 
+/** Opens a denial; only the title of its link has the whole id. */
+const opening = (page, decision) => leading(page, page.getByTitle(decision, { exact: true }).click());
+
+/** Returns the row of a denial. */
+const rowOf = (page, decision) =>
+  page.getByRole("row").filter({ has: page.getByTitle(decision, { exact: true }) });
+
 /** Returns the row of a denial without its time. */
 const row = async (page, decision) => {
-  const cells = await page.getByRole("row").filter({ hasText: decision }).getByRole("cell").allInnerTexts();
+  const cells = await rowOf(page, decision).getByRole("cell").allInnerTexts();
   return cells.slice(1);
 };
 
@@ -176,6 +235,6 @@ const row = async (page, decision) => {
 const rows = (page) => page.locator("section[aria-labelledby=denials] tbody tr").count();
 
 /** Has a request denied; returns its decision id. */
-const deny = async () => (await fetch(given.deny)).text();
+const deny = async () => given.decision ?? (await fetch(given.deny)).text();
 
 await browser.run(scenarios);

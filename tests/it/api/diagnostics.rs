@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::Mode;
-use countersign::diagnostics::RefusedRequest;
+use countersign::diagnostics::{CountedConsumer, RefusedRequest};
 use countersign::v1;
 use tonic::{Code, Streaming};
 
@@ -199,10 +199,10 @@ async fn reports_are_listed_in_pages_and_say_since_when() {
     server.diagnostics.record_refused(&denial("1"));
     server.diagnostics.record_anonymous();
     for key in ["b", "a", "a"] {
-        let key = countersign::model::ConsumerKey::new(key).unwrap();
+        let consumer = CountedConsumer { key, name: "" };
         server
             .diagnostics
-            .record_allowed(&key, countersign::oauth::SignatureMethod::HmacSha256);
+            .record_allowed(consumer, countersign::oauth::SignatureMethod::HmacSha256);
     }
     let reports = reports_by_pages_of_one(&server).await;
     let [nobody, a, b] = &*reports else {

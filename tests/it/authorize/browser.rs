@@ -1,7 +1,5 @@
 //! The page in a real Chromium, driven by `tests/clients/node/authorize.mjs`.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -82,6 +80,29 @@ async fn a_pin_is_readable_copyable_and_announced() {
     assert_eq!(outcome["shown"], json!([pin[..4], pin[4..]]));
     assert_eq!(outcome["heard"].as_str().unwrap().replace(' ', ""), pin);
     assert!(site.exchange(&name, pin).await.is_ok());
+}
+
+#[tokio::test]
+async fn allow_is_visible_without_scrolling_however_much_an_application_says() {
+    let logo = tempfile::NamedTempFile::with_suffix(".svg").unwrap();
+    fs::write(logo.path(), ACTIVE_LOGO).unwrap();
+    let site = Site::start_with(&branding(logo.path())).await;
+    let long = site
+        .asks_for(&site.create_talkative().await, CALLBACK)
+        .await;
+    let short = site.asks(CALLBACK).await;
+    let seen = site.scenario("fits", &[short, long]).await;
+    let seen = seen.as_array().unwrap();
+    assert_eq!(seen.len(), 2 * 3, "two applications in three windows");
+    for page in seen {
+        for (part, visible) in page["visible"].as_object().unwrap() {
+            assert_eq!(visible, true, "{part} in {page}");
+        }
+        assert_eq!(page["title"], "Allow access? – Photos of Example");
+        assert_eq!(page["color"], "rgb(139, 0, 0)", "{page}");
+        assert_eq!(page["logo"], true, "it is drawn: {page}");
+        assert_eq!(page["loaded"], json!([]), "an image loads nothing: {page}");
+    }
 }
 
 #[tokio::test]
@@ -200,29 +221,35 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
 async fn every_page_has_a_picture_in_docs() {
     let site = site_with_words().await;
     let names = requests_for_every_page(&site).await;
-    let made = project("target/images");
-    fs::create_dir_all(&made).unwrap();
+    fs::create_dir_all(project("target/images")).unwrap();
     site.scenario("screenshots", &names).await;
-    assert_eq!(
-        files(&project("docs/images")),
-        files(&made),
-        "run scripts/screenshots"
-    );
-}
-
-fn files(directory: &Path) -> BTreeSet<OsString> {
-    let names = fs::read_dir(directory)
-        .unwrap()
-        .map(|file| file.unwrap().file_name());
-    names
-        .filter(|name| name.as_encoded_bytes().starts_with(b"authorize-"))
-        .collect()
+    scripted::assert_pictures("authorize-");
 }
 
 async fn site_with_words() -> Site {
+    let logo = tempfile::NamedTempFile::with_suffix(".svg").unwrap();
+    fs::write(logo.path(), LOGO).unwrap();
     let words = "[scopes]\n\"photos.read\" = \"See your photos\"\n\"orders.write\" = \"Order prints in your name\"\n";
-    Site::start_with(words).await
+    Site::start_with(&format!("{words}{}", branding(logo.path()))).await
 }
+
+/// Returns the section with the look of the pages.
+fn branding(logo: &Path) -> String {
+    format!(
+        "[authorize]\nservice_name = \"Photos of Example\"\nlogo_file = {logo:?}\n\
+         accent_color = \"#8b0000\"\n"
+    )
+}
+
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">
+<rect width="24" height="24" rx="5" fill="#8b0000"/>
+<circle cx="12" cy="12" r="6" fill="none" stroke="#fff" stroke-width="3"/></svg>"##;
+
+/// A logo that acts, and loads another image, wherever it is more than an image.
+const ACTIVE_LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"
+onload="document.title = 'changed'; fetch('https://printer.example.com/stolen')">
+<image href="https://printer.example.com/pixel" width="24" height="24"/>
+<rect width="24" height="24" fill="#8b0000"/></svg>"##;
 
 /// Returns the requests for two visits of every page.
 async fn requests_for_every_page(site: &Site) -> Vec<Token> {

@@ -10,7 +10,7 @@ use countersign::issue::{
     IssuerTerms, RequestTokenDraft, UserDraft,
 };
 use countersign::model::{ConsumerKey, ConsumerProfile, RequestTokenState, Secret, Token, UserId};
-use countersign::server::App;
+use countersign::server::{App, ServiceLogo};
 use countersign::store::Store;
 
 use crate::support::admin_server::memory;
@@ -51,8 +51,10 @@ impl Site {
             None,
         );
         let consumer_key = somebody(&issuer).await;
+        let logo = ServiceLogo::load(config.authorize.logo_file.as_deref()).unwrap();
         let app = App {
             directory,
+            logo: logo.map(Arc::new),
             ..serving::app(config, store.clone(), clock.clone())
         };
         let serving = Serving::start(app).await;
@@ -68,8 +70,33 @@ impl Site {
 
     /// Requests temporary credentials for the printer, with this callback.
     pub(crate) async fn asks(&self, callback: &str) -> Token {
+        self.asks_for(&self.consumer_key, callback).await
+    }
+
+    /// Creates a consumer with the longest name and description, and the most scopes.
+    pub(crate) async fn create_talkative(&self) -> ConsumerKey {
+        let draft = ConsumerDraft {
+            attributes: ConsumerAttributes {
+                name: "Wide".repeat(63),
+                profile: ConsumerProfile {
+                    description: "It prints and sends. ".repeat(47).trim().to_owned(),
+                    app_url: format!("https://printer.example.com/{}", "a".repeat(200)),
+                    ..ConsumerProfile::default()
+                },
+                callbacks: vec![CALLBACK_REGISTERED.to_owned()],
+                scopes: (0..40).map(|nth| format!("photos.album-{nth}")).collect(),
+                ..ConsumerAttributes::default()
+            },
+            ..ConsumerDraft::default()
+        };
+        let created = self.issuer.create_consumer(&draft, &Actor::ADMIN).await;
+        created.unwrap().record.key
+    }
+
+    /// Requests temporary credentials for a consumer, with this callback.
+    pub(crate) async fn asks_for(&self, consumer_key: &ConsumerKey, callback: &str) -> Token {
         let draft = RequestTokenDraft {
-            consumer_key: self.consumer_key.clone(),
+            consumer_key: consumer_key.clone(),
             callback: callback.to_owned(),
             scopes: Vec::new(),
         };

@@ -1,4 +1,4 @@
-//! Every reason for which a check is denied: operators see what the caller is told, and more.
+//! Denied checks of every reason: operators see the answer to the caller, and more.
 //!
 //! One service with one configuration denies a request for each reason of docs/decisions.md.
 
@@ -20,7 +20,7 @@ use envoy_types::pb::envoy::config::core::v3::{
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer};
 
-use super::bench::{Bench, CONSUMER_KEY, CONSUMER_SECRET, Call, NOW, TOKEN, TOKEN_SECRET, USER};
+use super::bench::{Bench, CONSUMER_KEY, CONSUMER_SECRET, Call, NOW, TOKEN_SECRET, USER, metadata};
 use crate::support::audit_log::AuditLog;
 use crate::support::process::project;
 
@@ -64,11 +64,132 @@ async fn every_reason_has_its_answer_its_facts_and_its_remedy() {
     }
 }
 
+/// A setting of the configuration that a remedy names.
+struct Setting {
+    reason: &'static str,
+    named: &'static str,
+    set: fn(&mut Config),
+}
+
+#[tokio::test]
+async fn a_setting_that_a_remedy_names_helps() {
+    let bench = world().await;
+    for Setting { reason, named, set } in settings() {
+        let request = || {
+            let mut cases = cases().into_iter();
+            cases.find(|case| case.reason == reason).unwrap().request
+        };
+        let denied = bench.denied(request()).await.json();
+        let record = bench
+            .diagnostics
+            .denial(denied["decision_id"].as_str().unwrap());
+        let record = record.unwrap();
+        assert!(
+            record.remedy().contains(named),
+            "{reason}: {}",
+            record.remedy()
+        );
+        let changed = world_with(|config| {
+            configure(config);
+            config.check.realm_match = false;
+            set(config);
+        });
+        let response = changed.await.ask(request()).await.unwrap();
+        assert_ne!(
+            metadata(&response, "problem").as_deref(),
+            Some(reason),
+            "{named}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_a_remedy_names_helps() {
+    let bench = world_with(|config| config.check.realm_match = false).await;
+    let disabled = without_token("disabled", "/");
+    let idle = Call {
+        token: Some(("idle", TOKEN_SECRET)),
+        ..Call::get("/")
+    };
+    for (call, command) in [
+        (&disabled, "countersign consumer enable KEY"),
+        (&idle, "countersign user enable USER"),
+    ] {
+        let denied = bench.denied(call.signed()).await.json();
+        let record = bench
+            .diagnostics
+            .denial(denied["decision_id"].as_str().unwrap());
+        assert!(record.unwrap().remedy().contains(command), "{command}");
+    }
+    let key = ConsumerKey::new("disabled").unwrap();
+    bench
+        .issuer
+        .enable_consumer(&key, &Actor::ADMIN)
+        .await
+        .unwrap();
+    let user = UserId::new("idle").unwrap();
+    bench
+        .issuer
+        .enable_user(&user, &Actor::ADMIN)
+        .await
+        .unwrap();
+    for call in [disabled, idle] {
+        let nonce = "another".to_owned();
+        bench.allowed(Call { nonce, ..call }.signed()).await;
+    }
+}
+
+fn settings() -> Vec<Setting> {
+    let setting = |reason, named, set| Setting { reason, named, set };
+    let origin = |config: &mut Config| {
+        let policy = &mut config.check.policy;
+        policy.set("origin", "https://photos.example.net").unwrap();
+    };
+    let untyped = |config: &mut Config| {
+        config.check.policy.set("untyped_body", "allow").unwrap();
+    };
+    vec![
+        setting("unsigned", "require = \"optional\"", |config| {
+            config.check.policy.set("require", "optional").unwrap();
+        }),
+        setting("too_many_parameters", "verify.max_parameters", |config| {
+            config.verify.max_parameters = 100;
+        }),
+        setting("parameters_too_large", "max_form_bytes", |config| {
+            config.routes[3].set.set("max_form_bytes", "1000").unwrap();
+        }),
+        setting("body_untyped", "untyped_body = \"allow\"", untyped),
+        setting("body_type_unclear", "untyped_body = \"allow\"", untyped),
+        setting("body_hash_absent", "body_hash = \"accept\"", |config| {
+            config.routes[2].set.set("body_hash", "accept").unwrap();
+        }),
+        setting(
+            "body_length_unknown",
+            "check.envoy_sends_whole_bodies",
+            |config| {
+                config.check.envoy_sends_whole_bodies = true;
+            },
+        ),
+        setting("plaintext_without_https", "origin = \"https://", origin),
+        setting("unknown_scheme", "origin = \"https://", origin),
+        setting("timestamp_refused", "verify.timestamp_window", |config| {
+            config.verify.timestamp_window = Duration::from_secs(7200);
+        }),
+        setting("user_required", "require = \"consumer\"", |config| {
+            config.routes[0].set.set("require", "consumer").unwrap();
+        }),
+        setting("scope_missing", "the scopes of the rule", |config| {
+            config.routes[1].set.set("scopes", "read").unwrap();
+        }),
+        setting("realm_mismatch", "check.realm_match = false", |_| {}),
+    ]
+}
+
 /// The log tells the same in one line, and no text of the caller ends it.
 #[tokio::test]
 async fn the_log_has_the_facts_of_a_denial() {
-    let log = AuditLog::listen_as_text();
     let bench = world().await;
+    let log = AuditLog::listen_as_text();
     let late = Call {
         timestamp: LATER - 3600,
         ..Call::get("/")
@@ -95,6 +216,10 @@ async fn the_log_has_the_facts_of_a_denial() {
 
 /// Creates a service with a rule for every key, and credentials in every state.
 async fn world() -> Bench {
+    world_with(configure).await
+}
+
+async fn world_with(configure: impl FnOnce(&mut Config)) -> Bench {
     let bench = Bench::with(configure).await;
     let issuer = &bench.issuer;
     consumer(issuer, "disabled", &[], &[]).await;
@@ -182,153 +307,104 @@ async fn token(issuer: &Issuer, name: &str, consumer: &str, user: &str, expiry: 
 
 /// Returns a denial of each reason.
 fn cases() -> Vec<Case> {
-    [malformed(), bodies(), unproven(), unusable(), unpermitted()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        malformed(),
+        unreadable(),
+        unknown_values(),
+        incomplete_bodies(),
+        unclear_bodies(),
+        unproven(),
+        revoked(),
+        replayed(),
+        unpermitted(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
+/// Requests whose parameters break the protocol.
 fn malformed() -> Vec<Case> {
     let mut many = raw("");
     http(&mut many).path = format!("/?{}", "a&".repeat(30));
+    let long = format!("oauth_token=\"{}\"", "a".repeat(5000));
+    let too_large = "max_form_bytes of [[route]] 4 (path_prefix /small)";
+    let empty = header("").replace(CONSUMER_KEY, "");
+    vec![
+        case("unsigned", Call::get("/").unsigned()).under("require of [check]"),
+        case("parameter_absent", authorized("OAuth oauth_token=\"a\"")),
+        case("parameter_duplicate", raw("oauth_nonce=\"b\"")),
+        case("parameter_empty", authorized(&empty)),
+        case("parameter_too_long", raw(&long)),
+        case("several_places", raw_at("/?oauth_token=a")),
+        case("header_malformed", authorized("OAuth oauth_nonce")),
+        case("several_authorizations", authorized_twice()),
+        case("bad_escape", raw_at("/?a=%zz")),
+        case("too_many_parameters", many).with(&[("limit", "20")]),
+        case("parameters_too_large", raw_at("/small"))
+            .under(too_large)
+            .with(&[("limit", "10 bytes")]),
+    ]
+}
+
+/// Requests that Envoy or a backend may read differently.
+fn unreadable() -> Vec<Case> {
     let mut ftp = Call::get("/").signed();
     http(&mut ftp).scheme = "ftp".to_owned();
     let mut forms = Call::get("/").signed();
     (http(&mut forms).body, http(&mut forms).raw_body) = ("a".to_owned(), b"a".to_vec());
     let mut types = raw("");
     let value = "text/plain, text/html".to_owned();
-    http(&mut types)
-        .headers
-        .insert("content-type".to_owned(), value);
-    let at = |target, request: fn(Call) -> CheckRequest| request(Call::get(target));
-    let of_raw = |call: Call| call.with_authorization(Some(header("")));
-    let host = Call {
-        host: "a b",
-        ..Call::get("/")
-    };
+    let headers = &mut http(&mut types).headers;
+    headers.insert("content-type".to_owned(), value);
+    let mut host = raw("");
+    http(&mut host).host = "a b".to_owned();
     vec![
-        case(
-            "unsigned",
-            Call::get("/").unsigned(),
-            "require of [check]",
-            &[],
-        ),
-        case(
-            "parameter_absent",
-            authorized("OAuth oauth_token=\"a\""),
-            CHECK,
-            &[],
-        ),
-        case("parameter_duplicate", raw("oauth_nonce=\"b\""), CHECK, &[]),
-        case(
-            "parameter_empty",
-            raw("oauth_token=\"\", oauth_callback=\"\""),
-            CHECK,
-            &[],
-        ),
-        case(
-            "parameter_too_long",
-            raw(&format!("oauth_token=\"{}\"", "a".repeat(5000))),
-            CHECK,
-            &[],
-        ),
-        case("several_places", at("/?oauth_token=a", of_raw), CHECK, &[]),
-        case(
-            "header_malformed",
-            authorized("OAuth oauth_nonce"),
-            CHECK,
-            &[],
-        ),
-        case("several_authorizations", authorized_twice(), CHECK, &[]),
-        case("several_content_types", types, CHECK, &[]),
-        case("bad_escape", at("/?a=%zz", of_raw), CHECK, &[]),
-        case("too_many_parameters", many, CHECK, &[("limit", "20")]),
-        case(
-            "parameters_too_large",
-            at("/small", of_raw),
-            "max_form_bytes of [[route]] 4 (path_prefix /small)",
-            &[("limit", "10 bytes")],
-        ),
-        case("target_malformed", at("photos", of_raw), CHECK, &[]),
-        case("authority_malformed", of_raw(host), CHECK, &[]),
-        case(
-            "timestamp_malformed",
-            without_timestamp("oauth_timestamp=\"now\""),
-            CHECK,
-            &[("oauth_timestamp", "now")],
-        ),
-        case(
-            "timestamp_in_milliseconds",
-            without_timestamp("oauth_timestamp=\"1700000000000\""),
-            CHECK,
-            &[("oauth_timestamp", "1700000000000")],
-        ),
-        case(
-            "version_unsupported",
-            raw("oauth_version=\"2.0\""),
-            CHECK,
-            &[("oauth_version", "2.0")],
-        ),
-        case(
-            "signature_method_unsupported",
-            authorized(&header("").replace("HMAC-SHA1", "HMAC-MD5")),
-            CHECK,
-            &[("oauth_signature_method", "HMAC-MD5")],
-        ),
-        case(
-            "plaintext_without_https",
-            Call {
-                signature_method: "PLAINTEXT",
-                ..Call::get("/")
-            }
-            .signed(),
-            "origin of [check]",
-            &[("scheme", "http")],
-        ),
-        case("not_http", CheckRequest::default(), "", &[]),
-        case("ambiguous_headers", forms, "", &[]),
-        case(
-            "unknown_scheme",
-            ftp,
-            "origin of [check]",
-            &[("scheme", "ftp")],
-        ),
-        case(
-            "ambiguous_path",
-            at("/a//b", |call| call.signed()),
-            CHECK,
-            &[],
-        ),
+        case("several_content_types", types),
+        case("target_malformed", raw_at("photos")),
+        case("authority_malformed", host),
+        case("not_http", CheckRequest::default()).under(""),
+        case("ambiguous_headers", forms).under(""),
+        case("unknown_scheme", ftp)
+            .under("origin of [check]")
+            .with(&[("scheme", "ftp")]),
+        case("ambiguous_path", Call::get("/a//b").signed()),
     ]
 }
 
-fn bodies() -> Vec<Case> {
-    let of = |content_type: &str, target| {
-        let headers = (!content_type.is_empty())
-            .then(|| ("content-type".to_owned(), content_type.to_owned()));
-        let call = Call {
-            method: "POST",
-            headers: headers.into_iter().collect(),
-            body: b"a=1&b=2!",
-            ..Call::get(target)
-        };
-        call.signed()
+/// Requests with a value that Countersign does not know.
+fn unknown_values() -> Vec<Case> {
+    let md5 = header("").replace("HMAC-SHA1", "HMAC-MD5");
+    let plaintext = Call {
+        signature_method: "PLAINTEXT",
+        ..Call::get("/")
     };
-    let form = || of("application/x-www-form-urlencoded", "/");
+    vec![
+        case("timestamp_malformed", raw_time("now")).with(&[("oauth_timestamp", "now")]),
+        case("timestamp_in_milliseconds", raw_time("1700000000000"))
+            .with(&[("oauth_timestamp", "1700000000000")]),
+        case("version_unsupported", raw("oauth_version=\"2.0\"")).with(&[("oauth_version", "2.0")]),
+        case("signature_method_unsupported", authorized(&md5))
+            .with(&[("oauth_signature_method", "HMAC-MD5")]),
+        case("plaintext_without_https", plaintext.signed())
+            .under("origin of [check]")
+            .with(&[("scheme", "http")]),
+    ]
+}
+
+fn incomplete_bodies() -> Vec<Case> {
+    let form = || with_body("application/x-www-form-urlencoded", "/");
+    let marked = |mut request: CheckRequest, mark: &str| {
+        let name = "x-envoy-auth-partial-body".to_owned();
+        http(&mut request).headers.insert(name, mark.to_owned());
+        request
+    };
     let mut not_sent = form();
     http(&mut not_sent).raw_body.clear();
     let mut cut = form();
     http(&mut cut).raw_body.truncate(3);
-    let mut partial = form();
-    let mark = "x-envoy-auth-partial-body";
-    http(&mut partial)
-        .headers
-        .insert(mark.to_owned(), "true".to_owned());
     let mut unknown = form();
     http(&mut unknown).headers.remove("content-length");
-    http(&mut unknown)
-        .headers
-        .insert(mark.to_owned(), "false".to_owned());
     let mut altered = form();
     let body = std::mem::take(&mut http(&mut altered).raw_body);
     http(&mut altered).body = String::from_utf8(body).unwrap();
@@ -338,49 +414,33 @@ fn bodies() -> Vec<Case> {
         ("limit", "1048576 bytes"),
     ];
     vec![
-        case(
-            "body_not_forwarded",
-            not_sent,
-            CHECK,
-            &[("received", "0 bytes")],
-        ),
-        case("body_length_mismatch", cut, CHECK, &sizes),
-        case("body_partial", partial, CHECK, &[("content_length", "8")]),
-        case(
-            "body_length_unknown",
-            unknown,
-            CHECK,
-            &[("content_length", "none")],
-        ),
-        case("body_altered", altered, CHECK, &[("received", "8 bytes")]),
-        case(
-            "body_untyped",
-            of("", "/"),
-            "untyped_body of [check]",
-            &[("content_type", "none")],
-        ),
-        case(
-            "body_type_unclear",
-            of("application/x-www-form-urlencoded+xml", "/"),
-            "untyped_body of [check]",
-            &[("content_type", "application/x-www-form-urlencoded+xml")],
-        ),
-        case(
-            "body_hash_absent",
-            of("text/plain", "/hashed"),
-            "body_hash of [[route]] 3 (path_prefix /hashed)",
-            &[],
-        ),
+        case("body_not_forwarded", not_sent).with(&[("received", "0 bytes")]),
+        case("body_length_mismatch", cut).with(&sizes),
+        case("body_partial", marked(form(), "true")).with(&[("content_length", "8")]),
+        case("body_length_unknown", marked(unknown, "false")).with(&[("content_length", "none")]),
+        case("body_altered", altered).with(&[("received", "8 bytes")]),
+    ]
+}
+
+fn unclear_bodies() -> Vec<Case> {
+    let xml = "application/x-www-form-urlencoded+xml";
+    vec![
+        case("body_untyped", with_body("", "/"))
+            .under("untyped_body of [check]")
+            .with(&[("content_type", "none")]),
+        case("body_type_unclear", with_body(xml, "/"))
+            .under("untyped_body of [check]")
+            .with(&[("content_type", xml)]),
+        case("body_hash_absent", with_body("text/plain", "/hashed"))
+            .under("body_hash of [[route]] 3 (path_prefix /hashed)"),
     ]
 }
 
 fn unproven() -> Vec<Case> {
     let foreign = "consumer other, user joe";
-    let own = "consumer dpf43f3p2l4k3l03, user jane";
     let mismatch = "the signature does not match";
-    let of = |key, token| Call {
-        consumer_key: key,
-        token: Some((token, TOKEN_SECRET)),
+    let of_nobody = Call {
+        consumer_key: "nobody",
         ..Call::get("/")
     };
     let wrong = Call {
@@ -401,51 +461,46 @@ fn unproven() -> Vec<Case> {
         ("missing_key", "RSA public key"),
     ];
     vec![
-        case(
-            "unknown_consumer",
-            of("nobody", TOKEN).signed(),
-            CHECK,
-            &[("token_belongs_to", own)],
-        ),
-        case(
-            "unknown_token",
-            of(CONSUMER_KEY, "foreign").signed(),
-            CHECK,
-            &[("token_belongs_to", foreign)],
-        ),
-        case("method_not_allowed", rsa.signed(), CHECK, &no_key),
-        case(
-            "signature_mismatch",
-            wrong.signed(),
-            CHECK,
-            &[("detail", mismatch)],
-        ),
-        case("signature_not_canonical", authorized(&coded), CHECK, &[]),
-        case("body_hash_mismatch", hash.signed(), CHECK, &[]),
+        case("unknown_consumer", of_nobody.signed()),
+        case("unknown_token", with_token("foreign")).with(&[("token_belongs_to", foreign)]),
+        case("method_not_allowed", rsa.signed()).with(&no_key),
+        case("signature_mismatch", wrong.signed()).with(&[("detail", mismatch)]),
+        case("signature_not_canonical", authorized(&coded)),
+        case("body_hash_mismatch", hash.signed()),
     ]
 }
 
-fn unusable() -> Vec<Case> {
-    let consumer = |key| Call {
-        consumer_key: key,
-        token: None,
-        ..Call::get("/")
-    };
-    let with_token = |token| Call {
-        token: Some((token, TOKEN_SECRET)),
-        ..Call::get("/")
-    };
-    let at = |timestamp| Call {
-        timestamp,
-        ..Call::get("/")
+/// Proven requests with credentials that are no longer valid.
+fn revoked() -> Vec<Case> {
+    let expiry = [
+        ("token", "expired"),
+        ("user", USER),
+        ("token_expires", "1700000060 (2023-11-14T22:14:20Z)"),
+    ];
+    vec![
+        case("consumer_disabled", without_token("disabled", "/").signed()),
+        case("token_revoked", with_token("revoked")).with(&[("token", "revoked")]),
+        case("token_expired", with_token("expired")).with(&expiry),
+        case("user_disabled", with_token("idle")).with(&[("user", "idle")]),
+    ]
+}
+
+/// Proven requests that may be replays.
+fn replayed() -> Vec<Case> {
+    let signed_at = |timestamp| {
+        let call = Call {
+            timestamp,
+            ..Call::get("/")
+        };
+        call.signed()
     };
     let plaintext = Call {
         signature_method: "PLAINTEXT",
         timestamp: 0,
         extensions: vec![("countersign.origin", "https://photos.example.net")],
-        ..consumer("plain")
+        ..without_token("plain", "/")
     };
-    let replayed = Call {
+    let again = Call {
         nonce: "again".to_owned(),
         ..Call::get("/")
     };
@@ -455,65 +510,16 @@ fn unusable() -> Vec<Case> {
         ("difference", "3600 s behind"),
         ("window", "300 s"),
     ];
-    let expiry = [
-        ("token", "expired"),
-        ("user", USER),
-        ("token_expires", "1700000060 (2023-11-14T22:14:20Z)"),
-    ];
     let fence = [("accepted_from", "1699999901 (2023-11-14T22:11:41Z)")];
     vec![
-        case(
-            "consumer_disabled",
-            consumer("disabled").signed(),
-            CHECK,
-            &[],
-        ),
-        case(
-            "token_revoked",
-            with_token("revoked").signed(),
-            CHECK,
-            &[("token", "revoked")],
-        ),
-        case(
-            "token_expired",
-            with_token("expired").signed(),
-            CHECK,
-            &expiry,
-        ),
-        case(
-            "user_disabled",
-            with_token("idle").signed(),
-            CHECK,
-            &[("user", "idle")],
-        ),
-        case(
-            "timestamp_refused",
-            at(LATER - 3600).signed(),
-            CHECK,
-            &clocks,
-        ),
-        case("timestamp_fenced", at(NOW - 150).signed(), CHECK, &fence),
-        case(
-            "nonce_used",
-            replayed.signed(),
-            CHECK,
-            &[("nonce", "again")],
-        ),
-        case(
-            "nonce_without_timestamp",
-            plaintext.signed(),
-            "context_extensions",
-            &[],
-        ),
+        case("timestamp_refused", signed_at(LATER - 3600)).with(&clocks),
+        case("timestamp_fenced", signed_at(NOW - 150)).with(&fence),
+        case("nonce_used", again.signed()).with(&[("nonce", "again")]),
+        case("nonce_without_timestamp", plaintext.signed()).under("context_extensions"),
     ]
 }
 
 fn unpermitted() -> Vec<Case> {
-    let consumer = |key, target| Call {
-        consumer_key: key,
-        token: None,
-        ..Call::get(target)
-    };
     let foreign_realm = Call {
         realm: Some("else"),
         ..Call::get("/")
@@ -525,47 +531,75 @@ fn unpermitted() -> Vec<Case> {
         ("consumer_scopes", "read write"),
         ("token_scopes", "read"),
     ];
-    let realms = [("realm_needed", "api"), ("realm_sent", "else")];
     vec![
         case(
             "token_required",
-            consumer("three-legged", "/").signed(),
-            CHECK,
-            &[("flows_allowed", "three-legged")],
-        ),
+            without_token("three-legged", "/").signed(),
+        )
+        .with(&[("flows_allowed", "three-legged")]),
         case(
             "user_required",
-            consumer(CONSUMER_KEY, "/mine").signed(),
-            "require of [[route]] 1 (path_prefix /mine)",
-            &[("token", "none")],
-        ),
-        case(
-            "scope_missing",
-            Call::get("/prints").signed(),
-            "scopes of [[route]] 2 (path_prefix /prints)",
-            &scopes,
-        ),
-        case(
-            "realm_mismatch",
-            foreign_realm.signed(),
-            "realm of [check]",
-            &realms,
-        ),
+            without_token(CONSUMER_KEY, "/mine").signed(),
+        )
+        .under("require of [[route]] 1 (path_prefix /mine)")
+        .with(&[("token", "none")]),
+        case("scope_missing", Call::get("/prints").signed())
+            .under("scopes of [[route]] 2 (path_prefix /prints)")
+            .with(&scopes),
+        case("realm_mismatch", foreign_realm.signed())
+            .under("realm of [check]")
+            .with(&[("realm_needed", "api"), ("realm_sent", "else")]),
     ]
 }
 
-fn case(
-    reason: &'static str,
-    request: CheckRequest,
-    rule: &'static str,
-    facts: &[(&'static str, &'static str)],
-) -> Case {
+fn case(reason: &'static str, request: CheckRequest) -> Case {
     Case {
         reason,
         request,
-        rule,
-        facts: facts.to_vec(),
+        rule: "[check]",
+        facts: Vec::new(),
     }
+}
+
+impl Case {
+    /// Sets the rule; without this, no route matches.
+    fn under(self, rule: &'static str) -> Self {
+        Self { rule, ..self }
+    }
+
+    /// Sets the facts.
+    fn with(self, facts: &[(&'static str, &'static str)]) -> Self {
+        let facts = facts.to_vec();
+        Self { facts, ..self }
+    }
+}
+
+fn with_token(token: &'static str) -> CheckRequest {
+    let call = Call {
+        token: Some((token, TOKEN_SECRET)),
+        ..Call::get("/")
+    };
+    call.signed()
+}
+
+fn without_token(consumer_key: &'static str, target: &'static str) -> Call {
+    Call {
+        consumer_key,
+        token: None,
+        ..Call::get(target)
+    }
+}
+
+fn with_body(content_type: &str, target: &'static str) -> CheckRequest {
+    let headers =
+        (!content_type.is_empty()).then(|| ("content-type".to_owned(), content_type.to_owned()));
+    let call = Call {
+        method: "POST",
+        headers: headers.into_iter().collect(),
+        body: b"a=1&b=2!",
+        ..Call::get(target)
+    };
+    call.signed()
 }
 
 /// Returns an `Authorization` header with more parameters, and with a signature that nobody made.
@@ -585,9 +619,12 @@ fn raw(more: &str) -> CheckRequest {
     authorized(&header(more))
 }
 
-fn without_timestamp(more: &str) -> CheckRequest {
-    let timestamp = format!(" oauth_timestamp=\"{NOW}\",");
-    authorized(&header(more).replace(&timestamp, ""))
+fn raw_at(target: &'static str) -> CheckRequest {
+    Call::get(target).with_authorization(Some(header("")))
+}
+
+fn raw_time(timestamp: &str) -> CheckRequest {
+    authorized(&header("").replace(&NOW.to_string(), timestamp))
 }
 
 fn authorized(authorization: &str) -> CheckRequest {
@@ -666,9 +703,6 @@ fn documented_reasons() -> BTreeSet<String> {
 
 /// The time of every denial.
 const LATER: u64 = NOW + 60;
-
-/// The rule of a request that no route matches.
-const CHECK: &str = "[check]";
 
 const REQUEST_ID: &str = "x-request-id";
 

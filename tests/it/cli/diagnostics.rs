@@ -3,8 +3,7 @@
 use std::process::{Output, Stdio};
 
 use countersign::config::Mode;
-use countersign::diagnostics::RefusedRequest;
-use countersign::model::ConsumerKey;
+use countersign::diagnostics::{CountedConsumer, RefusedRequest};
 use countersign::oauth::SignatureMethod;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -66,10 +65,9 @@ async fn a_filter_without_a_match_names_the_lists_of_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_never_came_has_no_last_time() {
     let server = AdminServer::start().await;
-    server.diagnostics.record_allowed(
-        &ConsumerKey::new("printer").unwrap(),
-        SignatureMethod::HmacSha1,
-    );
+    server
+        .diagnostics
+        .record_allowed(PRINTER, SignatureMethod::HmacSha1);
     let table = text(&run(&server, &["report"]).await);
     assert!(
         table.contains("(none known)") && !table.contains("1970"),
@@ -126,13 +124,12 @@ async fn denials_are_followed_as_they_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_has_the_counts_of_each_consumer() {
     let server = AdminServer::start().await;
-    let key = ConsumerKey::new("printer").unwrap();
     server
         .diagnostics
-        .record_allowed(&key, SignatureMethod::HmacSha1);
+        .record_allowed(PRINTER, SignatureMethod::HmacSha1);
     server
         .diagnostics
-        .record_allowed(&key, SignatureMethod::HmacSha256);
+        .record_allowed(PRINTER, SignatureMethod::HmacSha256);
     for reason in ["unsigned", "not_http", "unsigned"] {
         server.diagnostics.record_refused(&RefusedRequest {
             reason,
@@ -205,3 +202,8 @@ fn text(output: &Output) -> String {
     );
     String::from_utf8(output.stdout.clone()).unwrap()
 }
+
+const PRINTER: CountedConsumer<'_> = CountedConsumer {
+    key: "printer",
+    name: "Printer",
+};

@@ -9,7 +9,9 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::support::leaks;
 
@@ -45,6 +47,8 @@ fn the_photo_request_of_the_rfc_is_verified() {
     let expected = json!({
         "verdict": "verified", "problem": null, "advice": null, "base_string": PHOTOS_BASE_STRING,
         "cause": null, "client_base_string": null, "first_difference": null, "remedy": null,
+        "compat_profiles": null,
+        "read_as": "http", "entry": null, "unknown": [],
     });
     assert_eq!((output.status.code(), answer(&output)), (Some(0), expected));
 }
@@ -282,7 +286,9 @@ fn text_names_the_verdict_first() {
         .filter(|option| !option.starts_with("--output"))
         .collect();
     let output = explain(PHOTOS, &text);
-    let expected = format!("verdict      verified\nbase string  {PHOTOS_BASE_STRING}\n");
+    let expected = format!(
+        "verdict      verified\nread as      HTTP request\nbase string  {PHOTOS_BASE_STRING}\n"
+    );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
 
@@ -324,6 +330,75 @@ fn a_known_mismatch_is_explained() {
         ),
         ("GET&http%", "GET&https"),
         "{printed}"
+    );
+}
+
+#[test]
+fn the_profile_that_would_let_a_request_pass_is_named_with_its_condition() {
+    let https: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--scheme") && !option.starts_with("--output"))
+        .collect();
+    let json = [&https[..], &["--output=json"]].concat();
+    let told = answer(&explain(PHOTOS, &json));
+    assert_eq!(told["compat_profiles"], json!(["scheme-any"]));
+    let printed = String::from_utf8(explain(PHOTOS, &https).stdout).unwrap();
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("compat profile"));
+    assert!(
+        line.unwrap()
+            .contains("scheme-any, but set it only if the client's owner confirms"),
+        "{printed}"
+    );
+    let with_it = [&json[..], &["--compat=scheme-any"]].concat();
+    let told = answer(&explain(PHOTOS, &with_it));
+    assert_eq!(
+        (&told["verdict"], &told["compat_profiles"]),
+        (&json!("verified"), &Value::Null)
+    );
+}
+
+/// The client of WooCommerce for Python sends each parameter twice, and does not encode a `/`.
+#[test]
+fn two_profiles_that_are_needed_together_are_named() {
+    let target = "/wp-json/wc/v3/products?s=a%2Fb&oauth_consumer_key=dpf43f3p2l4k3l03&\
+                  oauth_timestamp=1700000000&oauth_nonce=wIjqoS&oauth_signature_method=HMAC-SHA256&\
+                  oauth_signature=SIGNATURE&s=a%2Fb";
+    let text = "GET&http%3A%2F%2Fshop.example%2Fwp-json%2Fwc%2Fv3%2Fproducts&\
+                oauth_consumer_key%3Ddpf43f3p2l4k3l03%26oauth_nonce%3DwIjqoS%26\
+                oauth_signature_method%3DHMAC-SHA256%26oauth_timestamp%3D1700000000%26s%3Da/b";
+    let mac = Hmac::<Sha256>::new_from_slice(b"kd94hf93k423kf44&").unwrap();
+    let signature = STANDARD.encode(mac.chain_update(text).finalize().into_bytes());
+    let target = target.replace(
+        "SIGNATURE",
+        &signature
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D"),
+    );
+    let request = format!("GET {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    let options = [
+        "--scheme=http",
+        "--consumer-secret=kd94hf93k423kf44",
+        "--at=1700000000",
+        "--output=json",
+    ];
+    let told = answer(&explain(&request, &options));
+    assert_eq!(
+        told["compat_profiles"],
+        json!(["repeated-once", "slash-plain"]),
+        "{told}"
+    );
+    let with_both = [
+        &options[..],
+        &["--compat=repeated-once", "--compat=slash-plain"],
+    ]
+    .concat();
+    assert_eq!(
+        answer(&explain(&request, &with_both))["verdict"],
+        "verified"
     );
 }
 
@@ -375,6 +450,16 @@ fn the_options_of_the_command_are_used() {
 }
 
 #[test]
+fn an_unsupported_method_is_quoted_beside_those_that_there_are() {
+    let sent = PHOTOS.replace("HMAC-SHA1", "hmac-sha1");
+    assert_eq!(
+        answer(&explain(&sent, OPTIONS))["advice"],
+        "unsupported `oauth_signature_method` \"hmac-sha1\": expected one of HMAC-SHA1, HMAC-SHA256, \
+         HMAC-SHA512, RSA-SHA1, RSA-SHA256, RSA-SHA512, PLAINTEXT, in capitals"
+    );
+}
+
+#[test]
 fn a_request_that_cannot_be_explained_exits_with_64() {
     let of = |request: &str, options: &[&str]| {
         let output = explain(request, options);
@@ -397,9 +482,11 @@ fn a_request_that_cannot_be_explained_exits_with_64() {
         "error: the request is signed with RSA-SHA1, which needs --public-key\n"
     );
     assert_eq!(
-        of("nonsense", OPTIONS),
+        of("GET /", OPTIONS),
         "error: standard input: line 1: expected `METHOD TARGET HTTP/1.1`\n"
     );
+    let unknown = "error: standard input: line 1: `nonsense` begins no request: expected an HTTP";
+    assert!(of("nonsense", OPTIONS).starts_with(unknown));
     assert!(
         of(PHOTOS, &["--public-key=/no/such/file"])
             .starts_with("error: cannot read /no/such/file: ")

@@ -253,6 +253,32 @@ async fn an_export_in_clear_is_what_import_reads() {
     assert!(hash.starts_with("$argon2id$"), "{hash}");
     assert!(source.log().contains("store.export_secrets"));
 
+    // The same as YAML, which is no difference here and everything elsewhere.
+    let yaml = source.directory().join("all.yaml");
+    let clear = [
+        "export",
+        text(&yaml),
+        "--format=yaml",
+        "--plaintext",
+        "--yes",
+    ];
+    let exported = source.admin(&clear).await;
+    assert_eq!(
+        (&exported["consumers"], &exported["tokens"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(mode(&yaml), 0o600);
+    let apply = ["apply", "-f", text(&yaml)];
+    assert_eq!(source.admin(&apply).await["unchanged"], 3);
+    let elsewhere = Countersign::start("memory:", CONFIG).await;
+    assert_eq!(elsewhere.admin(&apply).await["created"], 3);
+    assert_eq!(
+        check(&elsewhere, &world.alice.sign(&photos())).await,
+        ALLOWED
+    );
+    let scanner = elsewhere.admin(&["consumer", "get", "scanner"]).await;
+    assert_eq!(scanner["status"], "CONSUMER_STATUS_DISABLED");
+
     // Another installation, with another master key. Disabled and revoked ones would be revived.
     let target = Countersign::start("memory:", CONFIG).await;
     let kept: String = fs::read_to_string(&path)

@@ -2,6 +2,8 @@
 
 mod admin;
 mod apply;
+mod captures;
+mod commands;
 mod confirmed;
 mod diagnostics;
 pub(crate) mod explain;
@@ -9,6 +11,7 @@ mod explained;
 mod export;
 mod import;
 mod program;
+mod replicas;
 mod restore;
 mod sign;
 mod tls;

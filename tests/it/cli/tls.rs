@@ -54,6 +54,24 @@ async fn a_client_certificate_stands_for_a_token_and_its_name_is_in_the_audit_lo
     }
 }
 
+/// The connection goes to an address, and the certificate is for the name.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replicas_of_a_name_are_called_over_tls_for_that_name() {
+    let elsewhere = Elsewhere::start().await;
+    let ops = Some("ops.example.com");
+    for words in [&["denials"][..], &["report"], &["consumer", "list"]] {
+        let called = elsewhere.run_at("dns:///localhost", words, ops).await;
+        assert!(called.status.success(), "{words:?}: {}", stderr(&called));
+    }
+    let refused = elsewhere.run_at("dns:///127.0.0.1", &["report"], ops).await;
+    assert!(!refused.status.success());
+    assert!(
+        stderr(&refused).contains("certificate"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_option_of_the_connection_can_be_a_variable_and_overrides_it() {
     let elsewhere = Elsewhere::start().await;
@@ -153,11 +171,14 @@ impl Elsewhere {
 
     /// Runs a command with a certificate for this name, or without one.
     async fn run(&self, words: &[&str], name: Option<&str>) -> Output {
+        self.run_at("https://localhost", words, name).await
+    }
+
+    /// Runs a command, as [`run`](Self::run) does, with this server before the port.
+    async fn run_at(&self, server: &str, words: &[&str], name: Option<&str>) -> Output {
         let mut command = program();
-        command.args(words).arg(format!(
-            "--server=https://localhost:{}",
-            self.server.api.port()
-        ));
+        let port = self.server.api.port();
+        command.args(words).arg(format!("--server={server}:{port}"));
         command
             .arg("--ca")
             .arg(self.files.path("ca.pem"))

@@ -1,10 +1,6 @@
 //! The console of the real program in a real Chromium, driven by `tests/clients/node/console.mjs`.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +79,8 @@ async fn a_consumer_key_can_be_typed() {
 async fn a_new_denial_appears_on_a_live_page() {
     let seen = Office::open().await.scenario("live").await;
     assert_eq!(seen["before"], 2);
-    assert_eq!(seen["row"][0], seen["decision"], "{seen}");
+    let decision = seen["decision"].as_str().unwrap();
+    assert_eq!(seen["row"][0], decision[..8], "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,14 +115,17 @@ async fn the_keyboard_is_enough_and_shows_where_it_is() {
             "Countersign",
             "Go live",
             "Log out",
-            "consumer",
-            "Show",
-            "denials",
-            texts[6]
+            "The same in numbers",
+            "nonce_used",
+            "signature_mismatch",
+            "timestamp_refused",
         ]
     );
     assert!(visited.iter().all(|at| at["outline"] == true), "{seen}");
-    assert_eq!(seen["opened"], format!("Decision {}", texts[6]));
+    let opened = seen["opened"].as_str().unwrap();
+    let last = texts.last().unwrap();
+    assert_eq!(last.len(), 8, "{seen}");
+    assert!(opened.starts_with(&format!("Decision {last}")), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,27 +162,6 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
             "the checker ran: {page}"
         );
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_has_a_picture_in_docs() {
-    let made = project("target/images");
-    fs::create_dir_all(&made).unwrap();
-    Office::open().await.scenario("screenshots").await;
-    assert_eq!(
-        pictures(&project("docs/images")),
-        pictures(&made),
-        "run scripts/screenshots"
-    );
-}
-
-fn pictures(directory: &Path) -> BTreeSet<OsString> {
-    let names = fs::read_dir(directory)
-        .unwrap()
-        .map(|file| file.unwrap().file_name());
-    names
-        .filter(|name| name.as_encoded_bytes().starts_with(b"console-"))
-        .collect()
 }
 
 /// The real program, with consumers and denials.

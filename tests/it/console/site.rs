@@ -71,11 +71,16 @@ impl Site {
 
     /// Creates a consumer with the printer's secret.
     pub(crate) async fn create_consumer(&self, key: &str) {
+        self.create_named(key, "Printer Example").await;
+    }
+
+    /// Creates a consumer with that name and the printer's secret.
+    pub(crate) async fn create_named(&self, key: &str, name: &str) {
         let consumer = ConsumerDraft {
             consumer_key: Some(key.to_owned()),
             consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
             attributes: ConsumerAttributes {
-                name: "Printer Example".to_owned(),
+                name: name.to_owned(),
                 ..ConsumerAttributes::default()
             },
             ..ConsumerDraft::default()
@@ -119,12 +124,17 @@ impl Site {
 
     /// Checks a request of the printer that is allowed.
     pub(crate) async fn allowed(&self) {
+        self.allowed_for(CONSUMER_KEY).await;
+    }
+
+    /// Checks a request of a consumer with the printer's secret that is allowed.
+    pub(crate) async fn allowed_for(&self, key: &str) {
         let now = self.clock.now().as_secs();
-        let request = self
-            .printer()
-            .signing()
-            .at(now)
-            .in_header(&Request::get("/photos"));
+        let caller = Caller {
+            consumer_key: key.to_owned(),
+            ..self.printer()
+        };
+        let request = caller.signing().at(now).in_header(&Request::get("/photos"));
         assert_eq!(self.asked(&request).await, None);
     }
 }

@@ -1,5 +1,7 @@
 //! Programs in other languages: a WSGI upstream, and clients from PyPI and npm.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -64,6 +66,17 @@ pub(crate) fn chromium() -> PathBuf {
         .map(|path| path.join("chromium"))
         .find(|path| path.exists());
     found.expect("chromium is missing: scripts/test installs it")
+}
+
+/// Panics unless `target/images` has the same pictures with that prefix as `docs/images`.
+pub(crate) fn assert_pictures(prefix: &str) {
+    let [made, shown] = ["target/images", "docs/images"].map(|directory| {
+        let files = fs::read_dir(project(directory)).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let named = names.filter(|name| name.starts_with(prefix));
+        named.collect::<BTreeSet<_>>()
+    });
+    assert_eq!(shown, made, "run scripts/screenshots");
 }
 
 /// Runs a script to its end, and returns its JSON output.

@@ -59,6 +59,7 @@ pub(crate) fn app(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) 
         admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
         issuer_token: None,
         directory: None,
+        logo: None,
     }
 }
 

@@ -255,7 +255,11 @@ async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
 
 /// Returns the parts of a response that do not depend on the time or the decision id.
 fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
-    let varying = ["date", "x-envoy-upstream-service-time"];
+    let varying = [
+        "date",
+        "x-envoy-upstream-service-time",
+        "x-countersign-decision-id",
+    ];
     let headers = response
         .headers
         .iter()

@@ -115,6 +115,9 @@ async fn a_head_is_signed_as_head(stack: &Stack) {
         challenge.contains("oauth_problem=\"signature_invalid\""),
         "{challenge}"
     );
+    let decision = denied.header("x-countersign-decision-id").unwrap();
+    let found = stack.countersign.admin_text(&["denials", decision]).await;
+    assert!(found.contains(decision), "{found}");
 }
 
 /// Sends a handshake; returns the response and the connection.

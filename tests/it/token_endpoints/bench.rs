@@ -72,18 +72,27 @@ impl Bench {
 
     /// Creates a consumer with these flows and compat profiles.
     pub(crate) async fn consumer_with(&self, flows: &[&str], compat_profiles: &[&str]) -> Caller {
+        self.create(ConsumerAttributes {
+            compat_profiles: texts(compat_profiles),
+            flows: texts(flows),
+            ..attributes()
+        })
+        .await
+    }
+
+    /// Creates a consumer of the flow `three-legged` with these callbacks.
+    pub(crate) async fn consumer_calling_back(&self, callbacks: &[&str]) -> Caller {
+        self.create(ConsumerAttributes {
+            callbacks: texts(callbacks),
+            flows: texts(&["three-legged"]),
+            ..attributes()
+        })
+        .await
+    }
+
+    async fn create(&self, attributes: ConsumerAttributes) -> Caller {
         let draft = ConsumerDraft {
-            attributes: ConsumerAttributes {
-                compat_profiles: compat_profiles
-                    .iter()
-                    .map(|&profile| profile.to_owned())
-                    .collect(),
-                name: "Printer".to_owned(),
-                flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
-                callbacks: vec![CALLBACK.to_owned()],
-                scopes: vec!["read".to_owned(), "write".to_owned()],
-                ..ConsumerAttributes::default()
-            },
+            attributes,
             ..ConsumerDraft::default()
         };
         let consumer = self
@@ -220,6 +229,8 @@ pub(crate) fn assert_refused(answer: &Response, status: u16, problem: &str) {
     );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.json();
+    let id = answer.header("x-countersign-decision-id");
+    assert_eq!(id, body["decision_id"].as_str(), "{answer:?}");
     assert_eq!(
         (&body["status"], &body["oauth_problem"]),
         (&status.into(), &problem.into()),
@@ -261,6 +272,19 @@ pub(crate) fn exchanging() -> Request {
 /// Returns the name of a caller's token.
 pub(crate) fn name(caller: &Caller) -> Token {
     Token::new(caller.token.clone().unwrap().0).unwrap()
+}
+
+fn attributes() -> ConsumerAttributes {
+    ConsumerAttributes {
+        name: "Printer".to_owned(),
+        callbacks: texts(&[CALLBACK]),
+        scopes: texts(&["read", "write"]),
+        ..ConsumerAttributes::default()
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }
 
 fn text(secret: &Secret) -> String {

@@ -7,7 +7,9 @@ use countersign::clock::Clock as _;
 use countersign::issue::{Actor, Expiry, TokenDraft};
 use countersign::model::{ConsumerKey, RequestTokenState, Token};
 
-use super::bench::{Bench, assert_refused, exchanging, fields, name};
+use super::bench::{
+    Bench, CALLBACK, assert_names, assert_refused, exchanging, fields, name, requesting,
+};
 use crate::support::caller::{Caller, Signing};
 use crate::support::http::Request;
 
@@ -77,6 +79,80 @@ async fn a_token_is_issued_with_the_parameters_in_any_place() {
             (200, "alice"),
             "{answer:?}"
         );
+    }
+}
+
+/// league/oauth1-client, twitteroauth and tmhOAuth send it there.
+#[tokio::test]
+async fn a_verifier_may_be_in_the_form_of_a_request_that_is_signed_in_its_header() {
+    let bench = Bench::start().await;
+    let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
+    let verifier = bench.allows(&temporary).await;
+    let in_form = format!("oauth_verifier={verifier}");
+    let sent = |form: &str| temporary.signing().in_header(&exchanging().with_body(form));
+    let twice = temporary
+        .signing()
+        .with("oauth_verifier", &verifier)
+        .in_header(&exchanging().with_body(&in_form));
+    let answer = bench.refuses(&twice, 400, "parameter_rejected").await;
+    assert_names(&answer, "oauth_parameters_rejected", "oauth_verifier");
+    for more in ["oauth_language=de", "oauth_version=1.0"] {
+        let stray = sent(&format!("{in_form}&{more}"));
+        bench.refuses(&stray, 400, "parameter_rejected").await;
+    }
+    let changed = sent(&in_form).with_body("oauth_verifier=00000000");
+    bench.refuses(&changed, 401, "signature_invalid").await;
+    assert_eq!(bench.state(&temporary).await.1, 0, "nothing is counted");
+
+    let answer = bench.send(&sent(&in_form)).await;
+    assert_eq!(fields(&answer)["user_id"], "alice");
+}
+
+#[tokio::test]
+async fn no_other_parameter_may_be_in_another_place_than_the_rest() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let temporary = bench.asks(&printer).await;
+    let verifier = bench.allows(&temporary).await;
+    let in_query = Request::form(
+        "POST",
+        &format!("/oauth/access_token?oauth_verifier={verifier}"),
+        "",
+    );
+    let in_form = exchanging().with_body(&format!("oauth_verifier={verifier}"));
+    for request in [
+        temporary.signing().in_header(&in_query),
+        temporary.signing().in_query(&in_form),
+        printer
+            .signing()
+            .in_header(&requesting().with_body("oauth_callback=oob")),
+        printer
+            .signing()
+            .with("oauth_callback", CALLBACK)
+            .in_header(&requesting().with_body("oauth_verifier=1")),
+    ] {
+        bench.refuses(&request, 400, "parameter_rejected").await;
+    }
+    assert_eq!(bench.exchanges(&temporary, &verifier).await.status, 200);
+}
+
+/// The page shows `1234 5678`.
+#[tokio::test]
+async fn a_pin_may_be_sent_as_the_page_shows_it() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer_calling_back(&["oob"]).await;
+    for gap in [" ", "-"] {
+        let asked = printer
+            .signing()
+            .with("oauth_callback", "oob")
+            .in_header(&requesting());
+        let temporary = printer.with_token_of(&bench.send(&asked).await);
+        let pin = bench.allows(&temporary).await;
+        let (first, second) = pin.split_at(4);
+        let answer = bench
+            .exchanges(&temporary, &format!("{first}{gap}{second}"))
+            .await;
+        assert_eq!(fields(&answer)["user_id"], "alice", "{gap:?}");
     }
 }
 

@@ -35,6 +35,11 @@ async fn a_denial_is_streamed_with_its_cause_and_remedy() {
         (&*denial.reason, &denial.causes[..]),
         ("signature_mismatch", &["scheme".to_owned()][..])
     );
+    assert_eq!(denial.compat_profiles, ["scheme-any"]);
+    assert!(
+        !refused.body.contains("scheme-any"),
+        "callers never learn it"
+    );
     assert_eq!(
         (&*denial.host, &*denial.path),
         ("api.example.com", "/oauth/request_token")
@@ -56,7 +61,11 @@ async fn a_denial_is_streamed_with_its_cause_and_remedy() {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events.find(|event| event["message"] == "diagnosed")
     });
-    assert_eq!(logged.await["decision_id"], denial.decision_id);
+    let logged = logged.await;
+    assert_eq!(
+        (&logged["decision_id"], &logged["would_pass_with"]),
+        (&json!(denial.decision_id), &json!("scheme-any"))
+    );
     let metrics = world.countersign.metrics().await;
     assert!(
         metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 1"),
@@ -240,6 +249,37 @@ async fn a_missing_parameter_is_recorded_under_the_named_consumer() {
             "parameter_absent",
             (&printer.consumer_key, false, "HMAC-SHA1")
         )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_is_recorded_with_the_setting_that_permits_it() {
+    let world = World::start().await;
+    let printer = world.consumer(&[]).await;
+    let mut watch = world.watch().await;
+    let get = Request::get("/oauth/request_token");
+    let refused = world
+        .send(
+            &printer
+                .signing()
+                .for_scheme("https")
+                .with("oauth_callback", CALLBACK)
+                .in_header(&get),
+        )
+        .await;
+    assert_eq!(
+        (refused.status, &refused.json()["detail"]),
+        (405, &"Send a POST".into())
+    );
+    let denial = next(&mut watch).await;
+    assert_eq!(
+        (&*denial.reason, &*denial.http_method, &denial.consumer_key),
+        ("http_method", "GET", &printer.consumer_key)
+    );
+    assert!(
+        world.countersign.log().contains("http.allow_get = true"),
+        "{}",
+        world.countersign.log()
     );
 }
 

@@ -24,6 +24,7 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         path,
         mode,
         explanation,
+        profiles,
         consumer_name,
         client_address,
         request_id,
@@ -53,6 +54,10 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         client_base_string: explained.client_base_string,
         first_difference: explained.first_difference.map(count),
         remedy,
+        compat_profiles: profiles
+            .iter()
+            .map(|profile| profile.name().to_owned())
+            .collect(),
         consumer_name,
         client_address,
         request_id,
@@ -107,6 +112,7 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
 pub(in super::super) fn report_message(report: &ConsumerReport) -> v1::ConsumerReport {
     let ConsumerReport {
         consumer_key,
+        consumer_name: _,
         allowed,
         reasons,
         causes,

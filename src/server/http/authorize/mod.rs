@@ -16,10 +16,13 @@
 //! - `routes`: the handlers; `page`: their state.
 //! - `browser`: cookies, and tokens against forged forms; `submission`: the effects of a form.
 //! - `pages`, `notices`: the texts for users; `response`: a page and its form targets.
+//! - `brand`, `logo`: the name, the logo and the color of the service.
 //!
 //! [`crate::issue`] identifies users, slows down guesses, and carries out decisions.
 
+mod brand;
 mod browser;
+mod logo;
 mod notices;
 mod page;
 mod pages;
@@ -29,4 +32,5 @@ mod submission;
 #[cfg(test)]
 mod tests;
 
+pub use logo::{LogoError, ServiceLogo};
 pub(super) use routes::routes;

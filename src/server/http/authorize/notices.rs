@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::brand::PageBrand;
 use super::pages;
 use crate::clock::UnixTime;
 use crate::issue::{AuthorizationRequest, IssueError};
@@ -68,13 +69,14 @@ impl UserNotice {
     }
 
     /// Returns the page of the notice. With `name`, it offers to start again if that can help.
-    pub(super) fn response(self, name: Option<&Token>) -> PageResponse {
+    pub(super) fn response(self, brand: &PageBrand, name: Option<&Token>) -> PageResponse {
         let helps = matches!(
             self,
             Self::NotOurForm | Self::NoCookie | Self::BadForm(_) | Self::Busy | Self::Failure
         );
         let again = name.filter(|_| helps).map(address);
-        let response = pages::notice(self.status(), self.title(), self.text(), again.as_deref());
+        let (status, title, text) = (self.status(), self.title(), self.text());
+        let response = pages::notice(brand, status, title, text, again.as_deref());
         if let Self::Method(allowed) = self {
             response.with(header::ALLOW, HeaderValue::from_static(allowed))
         } else {

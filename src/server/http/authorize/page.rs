@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::header::SET_COOKIE;
 
+use super::brand::PageBrand;
 use super::browser;
 use super::notices::UserNotice;
 use crate::clock::{Clock, Entropy};
@@ -26,6 +27,8 @@ pub(super) struct AuthorizePage {
     pub(super) entropy: Arc<dyn Entropy>,
     /// The memory for request bodies.
     pub(super) bodies: BodyBudget,
+    /// The look of the pages.
+    pub(super) brand: Arc<PageBrand>,
     clock: Arc<dyn Clock>,
 }
 
@@ -35,11 +38,13 @@ impl AuthorizePage {
         let HttpParts {
             issuer,
             config,
+            logo,
             clock,
             entropy,
             bodies,
         } = parts;
         Self {
+            brand: Arc::new(PageBrand::new(&config, logo)),
             issuer,
             config,
             entropy,

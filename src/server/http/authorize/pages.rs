@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use askama::Template;
 use axum::http::StatusCode;
 
+use super::brand::PageBrand;
 use super::response::{self, decision_targets, scheme_of};
 use crate::config::ScopeWords;
 use crate::issue::AuthorizationRequest;
@@ -17,6 +18,7 @@ use crate::server::pages::{BrowserCookie, PageResponse};
 #[derive(Template)]
 #[template(path = "authorize/login.html")]
 struct LoginPage<'a> {
+    brand: &'a PageBrand,
     application: ShownApplication<'a>,
     form: FormTokens<'a>,
     username: &'a str,
@@ -27,6 +29,7 @@ struct LoginPage<'a> {
 #[derive(Template)]
 #[template(path = "authorize/consent.html")]
 struct ConsentPage<'a> {
+    brand: &'a PageBrand,
     application: ShownApplication<'a>,
     form: FormTokens<'a>,
     scopes: Vec<Cow<'a, str>>,
@@ -38,6 +41,7 @@ struct ConsentPage<'a> {
 #[derive(Template)]
 #[template(path = "authorize/pin.html")]
 struct PinPage<'a> {
+    brand: &'a PageBrand,
     name: &'a str,
     spoken: String,
     groups: Vec<String>,
@@ -48,6 +52,7 @@ struct PinPage<'a> {
 #[derive(Template)]
 #[template(path = "authorize/token.html")]
 struct TokenPage<'a> {
+    brand: &'a PageBrand,
     problem: Option<&'a str>,
 }
 
@@ -55,6 +60,7 @@ struct TokenPage<'a> {
 #[derive(Template)]
 #[template(path = "authorize/notice.html")]
 struct NoticePage<'a> {
+    brand: &'a PageBrand,
     title: &'a str,
     text: &'a str,
     again: Option<&'a str>,
@@ -136,22 +142,26 @@ impl<'a> Destination<'a> {
 
 /// Returns the login form. After a failed login it shows the problem and keeps the user name.
 pub(super) fn log_in(
+    brand: &PageBrand,
     asking: &AuthorizationRequest,
     cookie: &BrowserCookie,
     username: &str,
     problem: Option<(StatusCode, &str)>,
 ) -> PageResponse {
     let page = LoginPage {
+        brand,
         application: ShownApplication::from(&asking.consumer),
         form: FormTokens::of(asking, cookie),
         username,
         problem: problem.map(|(_, text)| text),
     };
-    rendered(problem.map_or(StatusCode::OK, |(status, _)| status), &page)
+    let status = problem.map_or(StatusCode::OK, |(status, _)| status);
+    rendered(brand, status, &page)
 }
 
 /// Returns the question whether to allow the request.
 pub(super) fn consent(
+    brand: &PageBrand,
     asking: &AuthorizationRequest,
     cookie: &BrowserCookie,
     session: &Session,
@@ -161,6 +171,7 @@ pub(super) fn consent(
         callback, scopes, ..
     } = &asking.request_token;
     let page = ConsentPage {
+        brand,
         application: ShownApplication::from(&asking.consumer),
         form: FormTokens::of(asking, cookie),
         scopes: scopes
@@ -170,7 +181,7 @@ pub(super) fn consent(
         destination: Destination::of(callback),
         screen_name: visible(screen_name(session)),
     };
-    rendered(StatusCode::OK, &page).with_forms(decision_targets(callback))
+    rendered(brand, StatusCode::OK, &page).with_forms(decision_targets(callback))
 }
 
 fn screen_name(session: &Session) -> &str {
@@ -183,43 +194,51 @@ fn screen_name(session: &Session) -> &str {
 
 /// Returns the page with the PIN: in groups for the eye, and in single characters for screen
 /// readers.
-pub(super) fn pin(consumer: &Consumer, verifier: &[u8]) -> PageResponse {
+pub(super) fn pin(brand: &PageBrand, consumer: &Consumer, verifier: &[u8]) -> PageResponse {
     let characters: Vec<char> = verifier.escape_ascii().map(char::from).collect();
     let spoken: Vec<_> = characters.iter().map(char::to_string).collect();
     let groups = characters.chunks(4).map(|group| group.iter().collect());
     let page = PinPage {
+        brand,
         name: consumer.name.as_str(),
         spoken: spoken.join(" "),
         groups: groups.collect(),
     };
-    rendered(StatusCode::OK, &page)
+    rendered(brand, StatusCode::OK, &page)
 }
 
 /// Returns the form for temporary credentials, with the problem of the last ones.
-pub(super) fn token_form(problem: Option<&str>) -> PageResponse {
+pub(super) fn token_form(brand: &PageBrand, problem: Option<&str>) -> PageResponse {
     let status = match problem {
         Some(_) => StatusCode::BAD_REQUEST,
         None => StatusCode::OK,
     };
-    rendered(status, &TokenPage { problem })
+    rendered(brand, status, &TokenPage { brand, problem })
 }
 
 /// Returns a notice. `again` is the address to start again.
 pub(super) fn notice(
+    brand: &PageBrand,
     status: StatusCode,
     title: &str,
     text: &str,
     again: Option<&str>,
 ) -> PageResponse {
-    rendered(status, &NoticePage { title, text, again })
+    let page = NoticePage {
+        brand,
+        title,
+        text,
+        again,
+    };
+    rendered(brand, status, &page)
 }
 
-fn rendered(status: StatusCode, page: &impl Template) -> PageResponse {
+fn rendered(brand: &PageBrand, status: StatusCode, page: &impl Template) -> PageResponse {
     match page.render() {
-        Ok(html) => response::page(status, html),
+        Ok(html) => response::page(brand, status, html),
         Err(error) => {
             tracing::error!(%error, "cannot render an authorize page");
-            response::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            response::page(brand, StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     }
 }

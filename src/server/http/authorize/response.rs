@@ -5,21 +5,20 @@
 //! the decision may end at any address with the scheme of the callback. [`crate::server::pages`]
 //! has the other headers.
 
-use std::sync::LazyLock;
-
 use axum::http::{HeaderValue, StatusCode};
 
+use super::brand::PageBrand;
 use crate::model::Callback;
-use crate::server::pages::{PageResponse, style_source};
+use crate::server::pages::PageResponse;
 
 /// Returns a page.
-pub(super) fn page(status: StatusCode, html: String) -> PageResponse {
-    PageResponse::page(status, html, &STYLE_SOURCE)
+pub(super) fn page(brand: &PageBrand, status: StatusCode, html: String) -> PageResponse {
+    PageResponse::page(status, html, brand.sources())
 }
 
 /// Returns a redirect, which the browser follows with GET.
-pub(super) fn see_other(location: HeaderValue) -> PageResponse {
-    PageResponse::see_other(location, &STYLE_SOURCE)
+pub(super) fn see_other(brand: &PageBrand, location: HeaderValue) -> PageResponse {
+    PageResponse::see_other(location, brand.sources())
 }
 
 /// Returns the targets of the form with the decision: the page, and addresses with the scheme of
@@ -35,11 +34,6 @@ pub(super) fn decision_targets(callback: &Callback) -> String {
 pub(super) fn scheme_of(uri: &str) -> &str {
     uri.split(':').next().unwrap_or_default()
 }
-
-/// The style of all pages.
-pub(super) const STYLE: &str = include_str!("../../../../templates/authorize/style.css");
-
-static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| style_source(STYLE));
 
 #[cfg(test)]
 mod tests {

@@ -28,18 +28,23 @@ fn only(
     methods: MethodRouter<AuthorizePage>,
     allowed: &'static str,
 ) -> MethodRouter<AuthorizePage> {
-    methods.fallback(async move || UserNotice::Method(allowed).response(None))
+    let refuse = async move |State(page): State<AuthorizePage>| {
+        UserNotice::Method(allowed).response(&page.brand, None)
+    };
+    methods.fallback(refuse)
 }
 
 /// Sends the user to the operator's own page.
 async fn redirect_to_external(State(page): State<AuthorizePage>, uri: Uri) -> impl IntoResponse {
     let Ok(name) = requested_token(&uri) else {
-        return pages::token_form(Some(INVALID_TOKEN));
+        return pages::token_form(&page.brand, Some(INVALID_TOKEN));
     };
     let external = page.config.authorize.external_url.as_deref();
     let location = external_address(external.unwrap_or_default(), name.as_ref());
-    HeaderValue::from_str(&location)
-        .map_or_else(|_| UserNotice::Failure.response(None), response::see_other)
+    match HeaderValue::from_str(&location) {
+        Ok(location) => response::see_other(&page.brand, location),
+        Err(_) => UserNotice::Failure.response(&page.brand, None),
+    }
 }
 
 /// Shows the login form, or the question to a logged-in user.
@@ -51,9 +56,9 @@ async fn show(
     match requested_token(&uri) {
         Ok(Some(name)) => shown(&page, &name, &headers)
             .await
-            .unwrap_or_else(|notice| notice.response(Some(&name))),
-        Ok(None) => pages::token_form(None),
-        Err(InvalidToken) => pages::token_form(Some(INVALID_TOKEN)),
+            .unwrap_or_else(|notice| notice.response(&page.brand, Some(&name))),
+        Ok(None) => pages::token_form(&page.brand, None),
+        Err(InvalidToken) => pages::token_form(&page.brand, Some(INVALID_TOKEN)),
     }
 }
 
@@ -62,15 +67,15 @@ async fn shown(
     name: &Token,
     headers: &HeaderMap,
 ) -> Result<PageResponse, UserNotice> {
-    let asking = page.asking(name).await?;
+    let (asking, brand) = (page.asking(name).await?, &page.brand);
     let Some(cookie) = BrowserCookie::sent(headers, page.cookie_kind()) else {
         let cookie = BrowserCookie::random(&*page.entropy);
-        let form = pages::log_in(&asking, &cookie, "", None);
+        let form = pages::log_in(brand, &asking, &cookie, "", None);
         return Ok(page.with_cookie(&cookie, form));
     };
     Ok(match page.session(&cookie).await? {
-        Some(session) => pages::consent(&asking, &cookie, &session, &page.config.scopes),
-        None => pages::log_in(&asking, &cookie, "", None),
+        Some(session) => pages::consent(brand, &asking, &cookie, &session, &page.config.scopes),
+        None => pages::log_in(brand, &asking, &cookie, "", None),
     })
 }
 

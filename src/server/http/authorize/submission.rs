@@ -28,16 +28,16 @@ pub(super) async fn submit(
     let read = FormFields::read(&headers, request.into_body(), &page.bodies);
     let fields = match read.await {
         Ok(fields) => fields,
-        Err(error) => return UserNotice::from(error).response(None),
+        Err(error) => return UserNotice::from(error).response(&page.brand, None),
     };
     let Ok(name) = Token::new(fields.text("oauth_token")) else {
-        return UserNotice::Unknown.response(None);
+        return UserNotice::Unknown.response(&page.brand, None);
     };
     let answered = match page.verified(&name, &headers, &fields).await {
         Ok(submission) => submission.act(&page, &fields, from).await,
         Err(notice) => Err(notice),
     };
-    answered.unwrap_or_else(|notice| notice.response(Some(&name)))
+    answered.unwrap_or_else(|notice| notice.response(&page.brand, Some(&name)))
 }
 
 /// A genuine form, from the browser that it was shown to.
@@ -85,7 +85,7 @@ impl FormSubmission {
             action @ ("allow" | "refuse") => match page.session(&self.cookie).await? {
                 Some(session) if action == "allow" => self.allow(page, &session).await,
                 Some(session) => self.refuse(page, &session).await,
-                None => Ok(self.log_in_again("", StatusCode::FORBIDDEN, SESSION_EXPIRED)),
+                None => Ok(self.log_in_again(page, "", StatusCode::FORBIDDEN, SESSION_EXPIRED)),
             },
             _ => Err(UserNotice::BadForm(StatusCode::BAD_REQUEST)),
         }
@@ -99,7 +99,7 @@ impl FormSubmission {
     ) -> Result<PageResponse, UserNotice> {
         let (username, password) = (fields.text("username"), fields.text("password"));
         if username.is_empty() || password.is_empty() {
-            return Ok(self.log_in_again(username, StatusCode::BAD_REQUEST, EMPTY_FIELD));
+            return Ok(self.log_in_again(page, username, StatusCode::BAD_REQUEST, EMPTY_FIELD));
         }
         let login = Login {
             username: username.to_owned(),
@@ -109,7 +109,7 @@ impl FormSubmission {
         };
         match page.issuer.log_in(&login).await {
             Ok(user) => self.open_session(page, &user).await,
-            Err(error) => self.not_logged_in(username, &error),
+            Err(error) => self.not_logged_in(page, username, &error),
         }
     }
 
@@ -123,12 +123,13 @@ impl FormSubmission {
         let opened = page.issuer.create_session(user, cookie.expose()).await;
         opened.map_err(|error| failed("open a session", &error))?;
         self.delete_session(page).await;
-        Ok(page.with_cookie(&cookie, self.reload()))
+        Ok(page.with_cookie(&cookie, self.reload(page)))
     }
 
     /// Returns the form with the problem of a failed login, without the password.
     fn not_logged_in(
         &self,
+        page: &AuthorizePage,
         username: &str,
         error: &IssueError,
     ) -> Result<PageResponse, UserNotice> {
@@ -138,15 +139,22 @@ impl FormSubmission {
         if problem.status == StatusCode::SERVICE_UNAVAILABLE {
             failed("log in", error);
         }
-        let answer = self.log_in_again(username, problem.status, &problem.text);
+        let answer = self.log_in_again(page, username, problem.status, &problem.text);
         Ok(match problem.wait {
             Some(wait) => answer.retry_after(wait),
             None => answer,
         })
     }
 
-    fn log_in_again(&self, username: &str, status: StatusCode, problem: &str) -> PageResponse {
+    fn log_in_again(
+        &self,
+        page: &AuthorizePage,
+        username: &str,
+        status: StatusCode,
+        problem: &str,
+    ) -> PageResponse {
         pages::log_in(
+            &page.brand,
             &self.asking,
             &self.cookie,
             username,
@@ -159,7 +167,7 @@ impl FormSubmission {
             .delete_session(self.cookie.expose())
             .await
             .map_err(|error| failed("close a session", &error))?;
-        Ok(page.without_cookie(self.reload()))
+        Ok(page.without_cookie(self.reload(page)))
     }
 
     async fn allow(
@@ -175,8 +183,12 @@ impl FormSubmission {
             .map_err(|error| failed("authorize", &error))?;
         self.delete_session(page).await;
         let answer = match authorized.redirect {
-            Some(uri) => to_callback(&uri)?,
-            None => pages::pin(&self.asking.consumer, authorized.verifier.expose()),
+            Some(uri) => to_callback(page, &uri)?,
+            None => pages::pin(
+                &page.brand,
+                &self.asking.consumer,
+                authorized.verifier.expose(),
+            ),
         };
         Ok(page.without_cookie(answer.with_forms(self.targets())))
     }
@@ -203,8 +215,11 @@ impl FormSubmission {
         let redirect = redirect.map_err(|error| failed("refuse", &error))?;
         self.delete_session(page).await;
         let answer = match redirect {
-            Some(uri) => to_callback(&uri)?,
-            None => pages::notice(StatusCode::OK, "You refused access", REFUSED, None),
+            Some(uri) => to_callback(page, &uri)?,
+            None => {
+                let title = "You refused access";
+                pages::notice(&page.brand, StatusCode::OK, title, REFUSED, None)
+            }
         };
         Ok(page.without_cookie(answer.with_forms(self.targets())))
     }
@@ -217,10 +232,10 @@ impl FormSubmission {
         }
     }
 
-    fn reload(&self) -> PageResponse {
+    fn reload(&self, page: &AuthorizePage) -> PageResponse {
         match HeaderValue::from_str(&address(self.name())) {
-            Ok(location) => see_other(location),
-            Err(_) => UserNotice::Failure.response(None),
+            Ok(location) => see_other(&page.brand, location),
+            Err(_) => UserNotice::Failure.response(&page.brand, None),
         }
     }
 
@@ -237,12 +252,12 @@ fn actor(session: &Session) -> Actor {
     Actor::User(session.user_id.clone())
 }
 
-fn to_callback(uri: &str) -> Result<PageResponse, UserNotice> {
+fn to_callback(page: &AuthorizePage, uri: &str) -> Result<PageResponse, UserNotice> {
     let location = HeaderValue::from_str(uri).map_err(|_| {
         tracing::error!("cannot redirect to a callback: it is not a valid header value");
         UserNotice::Failure
     })?;
-    Ok(see_other(location))
+    Ok(see_other(&page.brand, location))
 }
 
 const EMPTY_FIELD: &str = "Enter your user name and your password.";

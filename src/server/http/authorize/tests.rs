@@ -4,6 +4,7 @@ use axum::body::to_bytes;
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse as _;
 
+use super::brand::PageBrand;
 use super::notices::{LoginProblem, UserNotice};
 use super::pages;
 use super::routes::external_address;
@@ -20,6 +21,7 @@ const HOSTILE: &str = r#""><script>alert('x')</script><a href='//evil.example'>{
 
 #[tokio::test]
 async fn values_of_a_consumer_are_escaped() {
+    let brand = PageBrand::default();
     let mut asked = asking("t<i>\"'&");
     asked.consumer.name = ConsumerName::new(HOSTILE).unwrap();
     asked.consumer.profile.description = format!("{HOSTILE}\u{202e}");
@@ -31,15 +33,16 @@ async fn values_of_a_consumer_are_escaped() {
     user.screen_name = HOSTILE.to_owned();
     for answer in [
         pages::log_in(
+            &brand,
             &asked,
             &cookie,
             HOSTILE,
             Some((StatusCode::FORBIDDEN, HOSTILE)),
         ),
-        pages::consent(&asked, &cookie, &user, &ScopeWords::default()),
-        pages::pin(&asked.consumer, b"12345678"),
-        pages::notice(StatusCode::OK, HOSTILE, HOSTILE, Some(HOSTILE)),
-        pages::token_form(Some(HOSTILE)),
+        pages::consent(&brand, &asked, &cookie, &user, &ScopeWords::default()),
+        pages::pin(&brand, &asked.consumer, b"12345678"),
+        pages::notice(&brand, StatusCode::OK, HOSTILE, HOSTILE, Some(HOSTILE)),
+        pages::token_form(&brand, Some(HOSTILE)),
     ] {
         let html = html(answer).await;
         for marked_up in [
@@ -61,10 +64,11 @@ async fn values_of_a_consumer_are_escaped() {
 
 #[tokio::test]
 async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
+    let brand = PageBrand::default();
     let cookie = BrowserCookie::random(&CountingEntropy::default());
     let mut asked = asking("t");
     let words = Config::default().scopes;
-    let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
+    let page = html(pages::consent(&brand, &asked, &cookie, &session(), &words)).await;
     for expected in [
         "Printer Example",
         "Prints photos",
@@ -82,7 +86,7 @@ async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
     asked.consumer.verified = true;
     asked.request_token.scopes = Scopes::default();
     asked.request_token.callback = Callback::Uri("com.example.app:/done".to_owned());
-    let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
+    let page = html(pages::consent(&brand, &asked, &cookie, &session(), &words)).await;
     assert!(
         page.contains(">Verified by this service</p>") && !page.contains("not been verified"),
         "{page}"
@@ -94,7 +98,7 @@ async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
     );
     asked.request_token.callback = Callback::OutOfBand;
     assert!(
-        html(pages::consent(&asked, &cookie, &session(), &words))
+        html(pages::consent(&brand, &asked, &cookie, &session(), &words))
             .await
             .contains("you get a PIN")
     );
@@ -102,13 +106,14 @@ async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
 
 #[tokio::test]
 async fn texts_in_the_store_cannot_hide_or_reorder_others() {
+    let brand = PageBrand::default();
     let cookie = BrowserCookie::random(&CountingEntropy::default());
     let mut asked = asking("t");
     asked.consumer.profile.description = "Prints\u{202e}sotohp\u{200b}".to_owned();
     let mut user = session();
     user.screen_name = "ja\u{2067}ne".to_owned();
     let words = Config::default().scopes;
-    let page = html(pages::consent(&asked, &cookie, &user, &words)).await;
+    let page = html(pages::consent(&brand, &asked, &cookie, &user, &words)).await;
     for expected in ["<bdi>Printssotohp</bdi>", "<bdi>jane</bdi>"] {
         assert!(page.contains(expected), "{expected} in\n{page}");
     }
@@ -116,13 +121,15 @@ async fn texts_in_the_store_cannot_hide_or_reorder_others() {
 
 #[tokio::test]
 async fn a_failed_login_keeps_the_name_and_announces_the_problem() {
+    let brand = PageBrand::default();
     let cookie = BrowserCookie::random(&CountingEntropy::default());
-    let first = html(pages::log_in(&asking("t"), &cookie, "", None)).await;
+    let first = html(pages::log_in(&brand, &asking("t"), &cookie, "", None)).await;
     assert!(
         !first.contains("role=\"alert\"") && !first.contains("aria-describedby"),
         "{first}"
     );
     let again = html(pages::log_in(
+        &brand,
         &asking("t"),
         &cookie,
         "jane",
@@ -151,7 +158,8 @@ async fn a_failed_login_keeps_the_name_and_announces_the_problem() {
 
 #[tokio::test]
 async fn a_pin_is_in_groups_for_the_eye_and_digits_for_screen_readers() {
-    let page = html(pages::pin(&asking("t").consumer, b"12345678")).await;
+    let brand = PageBrand::default();
+    let page = html(pages::pin(&brand, &asking("t").consumer, b"12345678")).await;
     assert!(
         page.contains("<span>1234</span><span>5678</span>"),
         "a copy has no spaces: {page}"
@@ -209,6 +217,7 @@ fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
 
 #[tokio::test]
 async fn a_notice_has_its_status_and_offers_to_start_again_if_that_helps() {
+    let brand = PageBrand::default();
     let name = Token::new("t&t").unwrap();
     for (notice, status, helps) in [
         (UserNotice::Unknown, 404, false),
@@ -221,7 +230,7 @@ async fn a_notice_has_its_status_and_offers_to_start_again_if_that_helps() {
         (UserNotice::Failure, 503, true),
         (UserNotice::Method("GET"), 405, false),
     ] {
-        let response = notice.response(Some(&name)).into_response();
+        let response = notice.response(&brand, Some(&name)).into_response();
         assert_eq!(response.status(), status, "{notice:?}");
         let html = text(response).await;
         assert_eq!(
@@ -234,6 +243,7 @@ async fn a_notice_has_its_status_and_offers_to_start_again_if_that_helps() {
 
 #[tokio::test]
 async fn a_notice_without_temporary_credentials_has_a_remedy() {
+    let brand = PageBrand::default();
     for notice in [
         UserNotice::Unknown,
         UserNotice::Expired,
@@ -243,7 +253,7 @@ async fn a_notice_without_temporary_credentials_has_a_remedy() {
         UserNotice::Method("GET"),
         UserNotice::Failure,
     ] {
-        let html = text(notice.response(None).into_response()).await;
+        let html = text(notice.response(&brand, None).into_response()).await;
         let remedies = [
             "Go back to the application",
             "Contact the operator",
@@ -307,7 +317,8 @@ fn an_external_page_gets_the_temporary_credentials_at_the_end_of_its_query() {
 
 #[tokio::test]
 async fn every_page_has_security_headers() {
-    let response = pages::token_form(None).into_response();
+    let brand = PageBrand::default();
+    let response = pages::token_form(&brand, None).into_response();
     let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
     let policy = header("content-security-policy");
     assert!(

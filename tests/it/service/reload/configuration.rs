@@ -37,6 +37,61 @@ async fn a_connection_that_was_open_before_sees_the_new_routes_and_realm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_authorize_page_shows_a_new_name_color_and_logo() {
+    let countersign = start("").await;
+    let page = async || {
+        let page = Request::get("/oauth/authorize")
+            .send(countersign.http)
+            .await;
+        let policy = page.header("content-security-policy").unwrap().to_owned();
+        (page.body, policy)
+    };
+    let (before, policy) = page().await;
+    assert!(!before.contains("class=\"service\"") && !policy.contains("img-src"));
+
+    let logo = countersign.path("logo.svg");
+    fs::write(&logo, "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    let look = format!(
+        "[authorize]\nservice_name = \"Photos\"\naccent_color = \"#8b0000\"\nlogo_file = {logo:?}\n"
+    );
+    configure(&countersign, &look);
+    reload(&countersign).await;
+    let (after, new_policy) = page().await;
+    for shown in [
+        "<bdi>Photos</bdi>",
+        "--action: #8b0000",
+        "<img src=\"data:image/svg+xml;base64,PHN2Zy",
+    ] {
+        assert!(after.contains(shown), "{shown} in {after}");
+    }
+    assert!(new_policy.contains("; img-src data:;"), "{new_policy}");
+    assert_ne!(style_source(&policy), style_source(&new_policy));
+
+    fs::write(&logo, "GIF89a").unwrap();
+    configure(&countersign, &look.replace("8b0000", "ffcc00"));
+    let refusal = refused_reload(&countersign).await;
+    assert!(
+        refusal.contains("`authorize.accent_color` must be a darker color"),
+        "{refusal}"
+    );
+    configure(&countersign, &look);
+    let refusal = refused_reload(&countersign).await;
+    assert!(
+        refusal.contains("is not a PNG, SVG, JPEG or WebP image"),
+        "{refusal}"
+    );
+    assert_eq!(page().await.0, after, "everything stays as it was");
+}
+
+/// Returns the source of the style in a policy.
+fn style_source(policy: &str) -> &str {
+    let source = policy
+        .split("; ")
+        .find(|part| part.starts_with("style-src"));
+    source.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_refuses_everything_and_each_is_named_with_its_place() {
     let countersign = start("check.realm = \"first\"\n").await;
     let mut checks = connect(&countersign).await;

@@ -1,0 +1,54 @@
+//! `countersign config`: checks a configuration, or prints the effective or the default one.
+
+mod check;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use countersign::config::Config;
+
+use super::output;
+use super::service_flags::ServiceFlags;
+
+/// The arguments of `countersign config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List every mistake in a file, in COUNTERSIGN_* variables and in the files that they name
+    ///
+    /// Reads certificates, keys and tokens as a start does, but creates nothing, and contacts neither
+    /// the store nor a user directory.
+    Check(check::Args),
+    /// Print the value of every key, and its source: default, file, variable or flag
+    ///
+    /// Passwords in the address of the store are redacted.
+    Show(show::Args),
+    /// Print the default file: every key with its meaning, unit, default and reason
+    Default,
+}
+
+/// The sources of a configuration, as `serve` takes them.
+#[derive(Debug, clap::Args)]
+struct SourceArgs {
+    /// TOML file [default: none, only the variables and the flags]
+    #[arg(value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ServiceFlags,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Check(args) => check::run(args)?,
+        Command::Show(args) => show::run(args)?,
+        Command::Default => output::line(Config::DEFAULT_FILE.trim_end())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
