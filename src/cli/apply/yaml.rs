@@ -74,10 +74,10 @@ fn mistake(error: &Error) -> Mistake {
 }
 
 fn exceeds_limit(error: &Error) -> bool {
-    match error {
-        Error::AliasError { error, .. } => exceeds_limit(error),
-        error => matches!(error, Error::Budget { .. }),
+    if let Error::AliasError { error, .. } = error {
+        return exceeds_limit(error);
     }
+    matches!(error, Error::Budget { .. })
 }
 
 // === impl Node ===

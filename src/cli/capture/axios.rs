@@ -116,7 +116,9 @@ fn add_body(request: &mut CapturedRequest, data: &Value) {
         Value::Null => Vec::new(),
         Value::String(text) => text.as_bytes().to_vec(),
         Value::Object(_) if request.is_form() => form_of(Some(data)),
-        data => data.to_string().into_bytes(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            data.to_string().into_bytes()
+        }
     };
     if !body.is_empty() {
         let default = if data.is_string() {
@@ -133,17 +135,12 @@ fn add_body(request: &mut CapturedRequest, data: &Value) {
 fn form_of(object: Option<&Value>) -> Vec<u8> {
     let mut pairs = Vec::new();
     for (name, value) in members(object) {
-        match value {
-            Value::Array(items) => {
-                let name = format!("{name}[]");
-                pairs.extend(
-                    items
-                        .iter()
-                        .filter_map(scalar)
-                        .map(|item| (name.clone(), item)),
-                );
-            }
-            value => pairs.extend(scalar(value).map(|value| (name.clone(), value))),
+        if let Value::Array(items) = value {
+            let name = format!("{name}[]");
+            let items = items.iter().filter_map(scalar);
+            pairs.extend(items.map(|item| (name.clone(), item)));
+        } else {
+            pairs.extend(scalar(value).map(|value| (name.clone(), value)));
         }
     }
     form(

@@ -94,9 +94,10 @@ fn blocks(capture: &[u8]) -> Result<Vec<Block>, Usage> {
         let line = without_trace_marks(line);
         if let Some((kind, len)) = BlockKind::of(line) {
             fill(blocks.last_mut(), &mut content)?;
-            let bytes = match kind {
-                BlockKind::Note => line.to_vec(),
-                _ => Vec::new(),
+            let bytes = if kind == BlockKind::Note {
+                line.to_vec()
+            } else {
+                Vec::new()
             };
             blocks.push(Block {
                 kind,

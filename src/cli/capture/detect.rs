@@ -36,17 +36,20 @@ pub(super) fn requests(capture: &[u8]) -> Result<(CaptureFormat, Vec<CapturedReq
     Ok((format, requests))
 }
 
+/// Returns whether a line marks a format.
+type LineTest = fn(&[u8]) -> bool;
+
 /// Returns the format of a capture that is no JSON. Marks at the beginning count before marks
 /// anywhere, because a body may contain anything.
 fn format_of(capture: &[u8], begin: &[u8]) -> Option<CaptureFormat> {
     let first = Lines::new(begin).next().unwrap_or_default();
-    let marks: [(CaptureFormat, fn(&[u8]) -> bool); 4] = [
+    let marks: [(CaptureFormat, LineTest); 4] = [
         (CaptureFormat::CurlTrace, curl_trace::is_mark),
         (CaptureFormat::CurlVerbose, curl_verbose::is_mark),
         (CaptureFormat::Http2Headers, http2_headers::is_mark),
         (CaptureFormat::AccessLog, access_log::is_mark),
     ];
-    let has = |is_mark: fn(&[u8]) -> bool| {
+    let has = |is_mark: LineTest| {
         let mut lines = Lines::new(capture);
         lines.any(|line| is_mark(without_trace_marks(line)))
     };

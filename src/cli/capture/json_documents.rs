@@ -32,7 +32,14 @@ pub(super) fn requests(text: &str) -> Result<(CaptureFormat, Vec<CapturedRequest
         CaptureFormat::Har => each(&documents, har::parse)?,
         CaptureFormat::Postman => each(&documents, postman::parse)?,
         CaptureFormat::Axios => each(&documents, |one| Ok(vec![axios::request(one)?]))?,
-        _ => each(&documents, |one| Ok(vec![json_log::request(one)]))?,
+        CaptureFormat::JsonLog
+        | CaptureFormat::HttpMessage
+        | CaptureFormat::CurlVerbose
+        | CaptureFormat::CurlTrace
+        | CaptureFormat::Http2Headers
+        | CaptureFormat::AccessLog
+        | CaptureFormat::CurlCommand
+        | CaptureFormat::FetchCall => each(&documents, |one| Ok(vec![json_log::request(one)]))?,
     };
     Ok((format, requests))
 }

@@ -138,11 +138,10 @@ fn the_time_of_a_capture_is_the_time_of_arrival() {
 
 /// Returns the request in each format, with the name of the format.
 fn captures() -> Vec<(&'static str, String)> {
-    let escaped = AUTHORIZATION.replace('"', "\\\"");
-    let caret = AUTHORIZATION
-        .replace('"', "^\\^\"")
-        .replace("%2F", "%^2F")
-        .replace("%3D", "%^3D");
+    [messages(), documents(), commands()].concat()
+}
+
+fn messages() -> Vec<(&'static str, String)> {
     let head = format!(
         "GET {TARGET} HTTP/1.1\nHost: photos.example.net\nAuthorization: {AUTHORIZATION}\n\n"
     );
@@ -154,16 +153,6 @@ fn captures() -> Vec<(&'static str, String)> {
         ":authority: photos.example.net\n:method: GET\n:path: {TARGET}\n:scheme: http\n\
                            authorization: {AUTHORIZATION}\n"
     );
-    let tap = json!({"http_buffered_trace": {"request": {"headers": [
-        {"key": ":authority", "value": "photos.example.net"},
-        {"key": ":path", "value": TARGET},
-        {"key": ":method", "value": "GET"},
-        {"key": ":scheme", "value": "http"},
-        {"key": "authorization", "value": AUTHORIZATION},
-    ]}}});
-    let postman = json!({"info": {}, "item": [{"name": "p", "request": {
-        "method": "GET", "header": [{"key": "Authorization", "value": AUTHORIZATION}], "url": {"raw": URL},
-    }}]});
     vec![
         ("http", head.replacen(TARGET, URL, 1)),
         (
@@ -175,8 +164,34 @@ fn captures() -> Vec<(&'static str, String)> {
             format!("== Info:   Trying 10.0.0.1:80...\n{}", trace_ascii(&head)),
         ),
         ("http2-headers", headers),
+    ]
+}
+
+fn documents() -> Vec<(&'static str, String)> {
+    let tap = json!({"http_buffered_trace": {"request": {"headers": [
+        {"key": ":authority", "value": "photos.example.net"},
+        {"key": ":path", "value": TARGET},
+        {"key": ":method", "value": "GET"},
+        {"key": ":scheme", "value": "http"},
+        {"key": "authorization", "value": AUTHORIZATION},
+    ]}}});
+    let postman = json!({"info": {}, "item": [{"name": "p", "request": {
+        "method": "GET", "header": [{"key": "Authorization", "value": AUTHORIZATION}], "url": {"raw": URL},
+    }}]});
+    vec![
         ("har", har_entry(AUTHORIZATION).to_string()),
         ("envoy-tap", format!("{tap:#}")),
+        ("postman", postman.to_string()),
+    ]
+}
+
+fn commands() -> Vec<(&'static str, String)> {
+    let escaped = AUTHORIZATION.replace('"', "\\\"");
+    let caret = AUTHORIZATION
+        .replace('"', "^\\^\"")
+        .replace("%2F", "%^2F")
+        .replace("%3D", "%^3D");
+    vec![
         (
             "curl-command",
             format!("curl '{URL}' \\\n  -H 'Authorization: {AUTHORIZATION}' \\\n  --compressed"),
@@ -201,7 +216,6 @@ fn captures() -> Vec<(&'static str, String)> {
                 "axios({{\n  method: 'get',\n  url: '{URL}',\n  headers: {{Authorization: '{AUTHORIZATION}'}},\n}})"
             ),
         ),
-        ("postman", postman.to_string()),
     ]
 }
 

@@ -208,7 +208,7 @@ fn command(server: &AdminServer, words: &[&str]) -> Command {
 const TERMINAL: &str =
     "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
-/// What cannot be undone.
+/// The commands whose changes cannot be undone.
 const CHANGES: [&[&str]; 5] = [
     &["token", "revoke", "T"],
     &["token", "revoke-all", "--user-id=u-1"],

@@ -283,10 +283,10 @@ fn a_proven_caller_gets_the_sunset_headers() {
         };
         denied.headers
     };
-    assert_eq!(denial(MetadataCaller::Proven(&identity))[3..], sunset);
+    assert_eq!(denial(MetadataCaller::Proven(&identity))[4..], sunset);
     assert_eq!(
         denial(MetadataCaller::Claimed(identity.consumer_key())).len(),
-        3,
+        4,
         "an unproven caller gets none"
     );
 }
