@@ -38,7 +38,7 @@ pub struct DenialRecord {
     pub explanation: Explanation,
     /// The compat profiles that would have let the request pass, and that its consumer lacks.
     pub profiles: CompatSet,
-    /// The name of the consumer with that key; empty if there is none.
+    /// The name of the consumer with that key; empty if no consumer has it.
     pub consumer_name: String,
     /// The address of the client; empty if it is unknown.
     pub client_address: String,

@@ -524,7 +524,7 @@ fn sorted(pairs: &Pairs) -> Pairs {
     pairs
 }
 
-/// What a client signs for the parameters that it sends, and the causes that are true of it.
+/// The parameters that a client signs for those that it sends, and the causes that are true of them.
 type Edit = (fn(&Pairs, usize) -> Pairs, &'static [MismatchCause]);
 
 const EDITS: [Edit; 6] = [
