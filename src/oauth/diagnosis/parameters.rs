@@ -258,8 +258,9 @@ fn these_not_sent<'e>(unsent: &[(&str, &str)]) -> BaseStringChange<'e> {
     let pairs = unsent
         .iter()
         .map(|(name, value)| ParameterPair::encode(name.as_bytes(), value.as_bytes()));
+    let them = if names.len() == 1 { "it" } else { "them" };
     unsent_pairs(pairs.collect()).with_own_remedy(format!(
-        "the client signs {}, but does not send it: make it sign only what it sends (RFC 5849 \
+        "the client signs {}, but does not send {them}: make it sign only what it sends (RFC 5849 \
          section 3.4.1.3.1)",
         names.join(" and ")
     ))

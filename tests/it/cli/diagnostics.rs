@@ -82,11 +82,11 @@ async fn one_denial_is_shown_by_its_decision() {
     let shown = text(&run(&server, &["denials", "11"]).await);
     assert_eq!(
         shown,
-        "decision id   11\n\
-         time          2023-11-14T22:13:20Z\n\
-         result        deny\n\
-         reason        unsigned\n\
-         request       GET api.example.com/photos?size=***\n"
+        "decision id     11\n\
+         time            2023-11-14T22:13:20Z\n\
+         result          deny\n\
+         reason          unsigned\n\
+         request         GET api.example.com/photos?size=***\n"
     );
     let missing = run(&server, &["denials", "12"]).await;
     assert_eq!(missing.status.code(), Some(66));

@@ -66,7 +66,7 @@ async fn a_denial_is_found_at_the_replica_that_has_it() {
     let [here, there] = replicas.addresses();
     for (id, replica) in [("11", here), ("22", there)] {
         let shown = text(&replicas.run(&["denials", id]).await);
-        let line = format!("replica       {replica}");
+        let line = format!("replica         {replica}");
         assert!(shown.lines().any(|shown| shown == line), "{shown}");
     }
     let missing = replicas.run(&["denials", "33"]).await;

@@ -104,13 +104,13 @@ async fn a_denial_is_shown(world: &World, denial: &v1::Denial) {
         .admin_text(&["denials", &denial.decision_id])
         .await;
     for line in [
-        "cause          scheme",
-        &format!("remedy         {}", denial.remedy),
-        &format!("base string    {}", denial.base_string),
-        &format!("client's       {}", denial.client_base_string),
-        "expected       GET&http%3A%2F%2Fapi.example.com%2Fphot",
-        "client signed  GET&https%3A%2F%2Fapi.example.com%2Fpho",
-        "                       ^",
+        "cause           scheme",
+        &format!("remedy          {}", denial.remedy),
+        &format!("base string     {}", denial.base_string),
+        &format!("client's        {}", denial.client_base_string),
+        "expected        GET&http%3A%2F%2Fapi.example.com%2Fphot",
+        "client signed   GET&https%3A%2F%2Fapi.example.com%2Fpho",
+        "                        ^",
     ] {
         assert!(
             shown.lines().any(|shown| shown.starts_with(line)),
