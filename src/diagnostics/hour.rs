@@ -40,7 +40,7 @@ pub struct MinuteReport {
 pub struct ConsumerHour {
     /// The consumer key; empty for requests that name no known consumer.
     pub consumer_key: String,
-    /// The consumer's name; empty as well.
+    /// The consumer's name; empty for such requests too.
     pub consumer_name: String,
     /// The number of requests by result.
     pub results: ResultCounts,

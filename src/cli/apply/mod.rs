@@ -327,7 +327,7 @@ impl Applier {
         })
     }
 
-    /// Writes a generated secret, which only this answer of the server has.
+    /// Writes a generated secret, which the server never shows again.
     fn keep(&mut self, secret: &GeneratedSecret<'_>) -> anyhow::Result<()> {
         match &mut self.secrets {
             Some(file) if !secret.is_empty() => {

@@ -25,7 +25,7 @@ pub(super) struct Plan {
 
 /// A consumer before and after the change.
 pub(super) struct ConsumerChange {
-    /// The request, which still only validates.
+    /// The request, still with `validate_only`.
     pub(super) request: v1::ApplyConsumerRequest,
     pub(super) previous: Option<v1::Consumer>,
     pub(super) new: v1::Consumer,
@@ -35,7 +35,7 @@ pub(super) struct ConsumerChange {
 /// The change of a token.
 pub(super) enum TokenChange {
     None,
-    /// The request, which still only validates.
+    /// The request, still with `validate_only`.
     Create(v1::CreateTokenRequest),
     Revoke(v1::Token),
 }

@@ -1,8 +1,8 @@
 //! Configurations and calls of axios: `axios({…})`, `axios.post(url, data, {…})`, an object that is
 //! assigned to a variable, and `error.toJSON().config`.
 //!
-//! A body that is an object is serialized as axios does. Its members are in alphabetical order then,
-//! which a form's signature does not depend on, and a body hash does.
+//! A body that is an object is serialized as axios does. Its members are then in alphabetical
+//! order, which changes a body hash, but not the signature of a form.
 
 use serde_json::{Map, Value};
 

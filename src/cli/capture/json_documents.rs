@@ -15,7 +15,7 @@ use crate::cli::exit::Usage;
 pub(super) fn requests(text: &str) -> Result<(CaptureFormat, Vec<CapturedRequest>), Usage> {
     let documents = match documents(text) {
         Ok(documents) => documents,
-        // A configuration in JavaScript may have keys without quotes, which JSON has not.
+        // JavaScript permits keys without quotes; JSON does not.
         Err(error) => {
             let parsed = axios::parse(text).ok().filter(|parsed| !parsed.is_empty());
             return parsed

@@ -41,7 +41,7 @@ pub(super) async fn run(admin: &AdminArgs, filter: &Filter) -> anyhow::Result<Ex
 struct Follow<'a> {
     admin: &'a AdminArgs,
     request: v1::WatchDenialsRequest,
-    /// Every line says which replica it is from.
+    /// Every line names its replica.
     names_replicas: bool,
     /// The head of the table is printed.
     is_begun: Cell<bool>,

@@ -133,7 +133,7 @@ impl Args {
         self.file.as_os_str() == "-"
     }
 
-    /// Returns what an interrupted export leaves.
+    /// Returns a note about the output of an interrupted export.
     fn after_interruption(&self) -> &'static str {
         if self.writes_to_stdout() {
             "the output is incomplete"

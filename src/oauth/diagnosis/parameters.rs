@@ -418,7 +418,7 @@ const USUAL_COUNT: usize = 40;
 /// The most parameters at one end that are left out together.
 const MAX_RUN: usize = 8;
 
-/// The most parameters of which every two are left out together.
+/// The largest number of parameters for which the search leaves out every pair.
 const MAX_PAIRED: usize = 10;
 
 /// The longest body that is searched for empty segments.
