@@ -62,38 +62,43 @@ impl JsonStyle {
     }
 
     fn pairs(&self, fields: &Map<String, Value>) -> Vec<ParameterPair<'static>> {
-        let mut pairs = Vec::new();
+        let mut pairs = BoundedPairs::default();
         for (name, value) in fields {
             self.push(name, value, &mut pairs);
         }
-        pairs
+        pairs.pairs
     }
 
-    fn push(&self, name: &str, value: &Value, pairs: &mut Vec<ParameterPair<'static>>) {
-        if pairs.len() >= MAX_PARAMETERS {
+    /// Adds the parameters of a value, until the pairs are full.
+    fn push(&self, name: &str, value: &Value, pairs: &mut BoundedPairs) {
+        if pairs.is_full() {
             return;
         }
-        let (members, text) = match (value, self.nested) {
-            (Value::Array(_) | Value::Object(_), NestedStyle::LeftOut) => return,
+        match (value, self.nested) {
+            (Value::Array(_) | Value::Object(_), NestedStyle::LeftOut) => {}
+            // Each member repeats the name.
+            (Value::Array(_) | Value::Object(_), _) if name.len() > MAX_REPEATED_LEN => {}
             (Value::Array(_) | Value::Object(_), NestedStyle::Json) => {
-                (Vec::new(), Some(value.to_string()))
+                pairs.push(name, &value.to_string());
             }
             (Value::Array(_) | Value::Object(_), NestedStyle::Text) => {
-                (Vec::new(), Some(javascript_text(value)))
+                pairs.push(name, &javascript_text(value));
             }
-            (Value::Array(values), style) => (style.members(name, values), None),
+            (Value::Array(values), style) => {
+                for (at, value) in values.iter().enumerate().take(MAX_PARAMETERS) {
+                    self.push(&style.member(name, at), value, pairs);
+                }
+            }
             (Value::Object(fields), _) => {
-                let fields = fields.iter();
-                let named = fields.map(|(field, value)| (format!("{name}[{field}]"), value));
-                (named.collect(), None)
+                for (field, value) in fields.iter().take(MAX_PARAMETERS) {
+                    self.push(&format!("{name}[{field}]"), value, pairs);
+                }
             }
-            _ => (Vec::new(), self.text(value)),
-        };
-        if let Some(text) = text {
-            pairs.push(ParameterPair::encode(name.as_bytes(), text.as_bytes()));
-        }
-        for (name, value) in members {
-            self.push(&name, value, pairs);
+            _ => {
+                if let Some(text) = self.text(value) {
+                    pairs.push(name, &text);
+                }
+            }
         }
     }
 
@@ -111,16 +116,33 @@ impl JsonStyle {
 }
 
 impl NestedStyle {
-    fn members<'v>(self, name: &str, values: &'v [Value]) -> Vec<(String, &'v Value)> {
-        let named = values.iter().enumerate().map(|(at, value)| {
-            let name = match self {
-                Self::Brackets => format!("{name}[]"),
-                Self::Repeated => name.to_owned(),
-                Self::Indexed | Self::Text | Self::Json | Self::LeftOut => format!("{name}[{at}]"),
-            };
-            (name, value)
-        });
-        named.collect()
+    /// Returns the name of a member of an array.
+    fn member(self, name: &str, at: usize) -> String {
+        match self {
+            Self::Brackets => format!("{name}[]"),
+            Self::Repeated => name.to_owned(),
+            Self::Indexed | Self::Text | Self::Json | Self::LeftOut => format!("{name}[{at}]"),
+        }
+    }
+}
+
+/// Pairs up to a number and a length: the parameters of an array repeat its name.
+#[derive(Default)]
+struct BoundedPairs {
+    pairs: Vec<ParameterPair<'static>>,
+    /// The length of all names and values, encoded.
+    len: usize,
+}
+
+impl BoundedPairs {
+    const fn is_full(&self) -> bool {
+        self.pairs.len() >= MAX_PARAMETERS || self.len >= MAX_LEN
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        let pair = ParameterPair::encode(name.as_bytes(), value.as_bytes());
+        self.len += pair.name.len() + pair.value.len();
+        self.pairs.push(pair);
     }
 }
 
@@ -157,6 +179,12 @@ const STYLES: [JsonStyle; 11] = [
 
 /// The most parameters that are read from a body.
 const MAX_PARAMETERS: usize = 200;
+
+/// The longest name of an array or object, in bytes.
+const MAX_REPEATED_LEN: usize = 1024;
+
+/// The length of all names and values behind which no more parameters are read, in bytes.
+const MAX_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -127,9 +127,9 @@ fn cause_of(named: &[u8], whole: &[u8]) -> MismatchCause {
 /// Returns the changes that remove the configured prefix or some segments.
 fn shorter(evidence: &MismatchEvidence<'_>, whole: &[u8]) -> Vec<PathChange> {
     let arrived = root_or(split_target(evidence.request.target).0);
-    let slashes = (1..whole.len()).filter(|&at| whole[at] == b'/');
-    let removed = slashes.filter(|&at| whole[..at].iter().any(|&byte| byte != b'/'));
-    let removed = removed.take(MAX_PREFIX_SEGMENTS).map(|at| &whole[at..]);
+    let first = whole.iter().position(|&byte| byte != b'/');
+    let slashes = (first.unwrap_or(whole.len())..whole.len()).filter(|&at| whole[at] == b'/');
+    let removed = slashes.take(MAX_PREFIX_SEGMENTS).map(|at| &whole[at..]);
     let mut changes: Vec<_> = std::iter::once(arrived)
         .chain(removed)
         .map(|path| PathChange::new(MismatchCause::PathPrefixAdded, path.to_vec()))

@@ -159,7 +159,12 @@ pub(super) fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else {
         return None;
     };
-    pairs.iter().map(hexadecimal_byte).collect()
+    // With room for all: growing would leave a copy behind, and the text may be a secret.
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        bytes.push(hexadecimal_byte(pair)?);
+    }
+    Some(bytes)
 }
 
 fn hexadecimal_byte(pair: &[u8; 2]) -> Option<u8> {

@@ -44,10 +44,10 @@ pub(super) struct CauseSearch<'e, 's> {
     budget: SearchBudget,
 }
 
-/// A variant that may be the client's.
+/// A variant that may be the client's. It is made only when it is tried, because there may be many,
+/// and each may be long.
 #[derive(Clone)]
-struct Candidate<'e> {
-    variant: BaseStringVariant<'e>,
+struct Candidate {
     /// The index of the base that is changed.
     base: usize,
     /// The indices of the changes to it.
@@ -122,7 +122,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
         budget: u32,
     ) -> Self {
         let mut bases = vec![BaseStringVariant::rfc(evidence.request)];
-        if !evidence.compat.is_empty() {
+        if !evidence.compat.is_empty() && !signed.is_too_long_for_variants() {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
         }
         Self {
@@ -161,7 +161,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
         let of_many = self.try_fresh(self.changed_once(true))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
         self.try_all(&likely, Keyring::UsualWrong)?;
-        let is_scheme = |one: &&Candidate<'e>| self.part(one) == Some(BaseStringPart::Scheme);
+        let is_scheme = |one: &&Candidate| self.part(one) == Some(BaseStringPart::Scheme);
         let schemes: Vec<_> = once.iter().filter(is_scheme).cloned().collect();
         self.try_all(&schemes, Keyring::Wrong)?;
         let with_many: Vec<_> = schemes.iter().chain(&of_many).cloned().collect();
@@ -172,21 +172,20 @@ impl<'e, 's> CauseSearch<'e, 's> {
     }
 
     /// Returns the part that a candidate changes first.
-    fn part(&self, candidate: &Candidate<'e>) -> Option<BaseStringPart> {
+    fn part(&self, candidate: &Candidate) -> Option<BaseStringPart> {
         let first = candidate.changes.first()?;
         Some(self.changes[*first].part)
     }
 
-    fn is_likely(&self, candidate: &Candidate<'e>) -> bool {
+    fn is_likely(&self, candidate: &Candidate) -> bool {
         let mut changes = candidate.changes.iter();
         changes.all(|&at| self.changes[at].is_likely)
     }
 
-    fn unchanged(&self) -> Vec<Candidate<'e>> {
-        let bases = self.bases.iter().enumerate();
+    fn unchanged(&self) -> Vec<Candidate> {
+        let bases = 0..self.bases.len();
         bases
-            .map(|(base, variant)| Candidate {
-                variant: variant.clone(),
+            .map(|base| Candidate {
                 base,
                 changes: Vec::new(),
             })
@@ -194,16 +193,16 @@ impl<'e, 's> CauseSearch<'e, 's> {
     }
 
     /// Returns each base with each change: the many similar ones, or all others.
-    fn changed_once(&self, of_many: bool) -> Vec<Candidate<'e>> {
+    fn changed_once(&self, of_many: bool) -> Vec<Candidate> {
         let unchanged = self.unchanged();
         let changes = self.changes.iter().enumerate();
         changes
             .filter(|(_, change)| change.is_one_of_many == of_many)
-            .flat_map(|(at, _)| unchanged.iter().map(move |base| self.changed(base, at)))
+            .flat_map(|(at, _)| unchanged.iter().map(move |base| base.with(at)))
             .collect()
     }
 
-    fn try_pairs(&mut self, changed_once: &[Candidate<'e>], rank: PairRank) -> Step<'e> {
+    fn try_pairs(&mut self, changed_once: &[Candidate], rank: PairRank) -> Step<'e> {
         for (at, one) in changed_once.iter().enumerate() {
             let others = &changed_once[at + 1..];
             let pairs = others
@@ -216,31 +215,25 @@ impl<'e, 's> CauseSearch<'e, 's> {
 
     /// Returns the changes of two candidates together, if they have the same base, change different
     /// parts, and are as likely together as `rank` says.
-    fn pair(
-        &self,
-        one: &Candidate<'e>,
-        other: &Candidate<'e>,
-        rank: PairRank,
-    ) -> Option<Candidate<'e>> {
+    fn pair(&self, one: &Candidate, other: &Candidate, rank: PairRank) -> Option<Candidate> {
         let (&first, &second) = (one.changes.first()?, other.changes.first()?);
         let (of_one, of_other) = (&self.changes[first], &self.changes[second]);
         let fits = one.base == other.base
             && of_one.part != of_other.part
             && PairRank::of(of_one, of_other) == rank;
-        fits.then(|| self.changed(one, second))
+        fits.then(|| one.with(second))
     }
 
-    fn changed(&self, candidate: &Candidate<'e>, change: usize) -> Candidate<'e> {
-        Candidate {
-            variant: self.changes[change].of(&candidate.variant),
-            base: candidate.base,
-            changes: candidate.changes.iter().copied().chain([change]).collect(),
-        }
+    /// Makes the variant of a candidate.
+    fn variant(&self, candidate: &Candidate) -> BaseStringVariant<'e> {
+        let base = self.bases[candidate.base].clone();
+        let changes = candidate.changes.iter().map(|&at| &self.changes[at]);
+        changes.fold(base, |variant, change| change.of(&variant))
     }
 
     /// Tries the right keys on every base string that is new, and returns the candidates with a new
     /// one.
-    fn try_fresh(&mut self, candidates: Vec<Candidate<'e>>) -> Step<'e, Vec<Candidate<'e>>> {
+    fn try_fresh(&mut self, candidates: Vec<Candidate>) -> Step<'e, Vec<Candidate>> {
         let mut fresh = Vec::new();
         for candidate in candidates {
             let Some(text) = self.base_string(&candidate)? else {
@@ -254,7 +247,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
         Step::Continue(fresh)
     }
 
-    fn try_all(&mut self, candidates: &[Candidate<'e>], keyring: Keyring) -> Step<'e> {
+    fn try_all(&mut self, candidates: &[Candidate], keyring: Keyring) -> Step<'e> {
         for candidate in candidates {
             if let Some(text) = self.base_string(candidate)? {
                 self.try_keys(candidate, &text, keyring)?;
@@ -264,17 +257,15 @@ impl<'e, 's> CauseSearch<'e, 's> {
     }
 
     /// Makes the base string; `None` if the request cannot be read in this way.
-    fn base_string(&mut self, candidate: &Candidate<'e>) -> Step<'e, Option<Vec<u8>>> {
-        let text = candidate
-            .variant
-            .base_string(self.wire)
-            .map(|text| text.to_vec());
+    fn base_string(&mut self, candidate: &Candidate) -> Step<'e, Option<Vec<u8>>> {
+        let variant = self.variant(candidate);
+        let text = variant.base_string(self.wire).map(|text| text.to_vec());
         self.budget
             .spend(1 + length_cost(text.as_ref().map_or(0, Vec::len)))?;
         Step::Continue(text)
     }
 
-    fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Step<'e> {
+    fn try_keys(&mut self, candidate: &Candidate, text: &[u8], keyring: Keyring) -> Step<'e> {
         let keys = if keyring == Keyring::Right {
             &self.right_keys
         } else {
@@ -297,7 +288,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
     /// explanation.
     fn hit(
         &self,
-        candidate: &Candidate<'e>,
+        candidate: &Candidate,
         text: &[u8],
         key: &CandidateKey<'e>,
         reading: &SignatureReading,
@@ -326,18 +317,13 @@ impl<'e, 's> CauseSearch<'e, 's> {
             secret: key.secret,
             encoding: reading.encoding.unwrap_or_default(),
             base: self.bases[candidate.base].clone(),
-            variant: candidate.variant.clone(),
+            variant: self.variant(candidate),
         })
     }
 
     /// Returns the compat profile under which the verifier expects `text`, if the candidate's other
     /// changes are undone.
-    fn profile(
-        &self,
-        candidate: &Candidate<'e>,
-        undone: usize,
-        text: &[u8],
-    ) -> Option<CompatProfile> {
+    fn profile(&self, candidate: &Candidate, undone: usize, text: &[u8]) -> Option<CompatProfile> {
         let others = candidate.changes.iter().filter(|&&at| at != undone);
         let others: Vec<_> = others.map(|&at| &self.changes[at]).collect();
         CompatProfile::ALL.into_iter().find(|&profile| {
@@ -365,6 +351,16 @@ impl<'e, 's> CauseSearch<'e, 's> {
             && !compat.contains(profile)
             && compat.with(profile).conflict().is_none()
             && (profile != CompatProfile::BodyUnsignedForm || has_hash)
+    }
+}
+
+impl Candidate {
+    /// Returns the candidate with another change.
+    fn with(&self, change: usize) -> Self {
+        Self {
+            base: self.base,
+            changes: self.changes.iter().copied().chain([change]).collect(),
+        }
     }
 }
 

@@ -236,7 +236,9 @@ fn split_arrays<'e>(sent: &SentParameters<'e>) -> impl Iterator<Item = Vec<Signe
     let suffixes = [&b""[..], b"[]"].into_iter();
     suffixes.filter_map(move |suffix| {
         listed(sent, |one| {
-            if !one.value.contains(&b',') {
+            let count = one.value.split(|&byte| byte == b',').count();
+            // Each part repeats the name.
+            if !(2..=MAX_PARTS).contains(&count) || one.name.len() > MAX_REPEATED_LEN {
                 return None;
             }
             let name = [&one.name, suffix].concat();
@@ -274,6 +276,12 @@ fn as_words<'e>(sent: &SentParameters<'e>) -> Vec<(Vec<SignedParameter<'e>>, &'s
     });
     lists.map(|list| (list, WORDS)).collect()
 }
+
+/// The most parts of a value that are signed as parameters of their own.
+const MAX_PARTS: usize = 100;
+
+/// The longest name that is repeated for each part, in bytes.
+const MAX_REPEATED_LEN: usize = 256;
 
 /// A part of a name.
 type NamePart = fn(&[u8]) -> &[u8];

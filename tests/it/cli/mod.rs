@@ -9,6 +9,7 @@ mod diagnostics;
 pub(crate) mod explain;
 mod explained;
 mod export;
+mod hostile_requests;
 mod import;
 mod program;
 mod replicas;
