@@ -325,7 +325,8 @@ impl TlsArgs {
         }
         let mut config = self.config()?;
         if let Some(host) = host {
-            config = config.domain_name(host);
+            // A URL has brackets around an IPv6 address, and a certificate has none.
+            config = config.domain_name(host.trim_matches(['[', ']']));
         }
         let secured = endpoint.tls_config(config);
         secured.map_err(|error| unusable_tls(&error).into())

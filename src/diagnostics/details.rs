@@ -70,12 +70,19 @@ impl DenialDetails {
     }
 }
 
-/// Writes `name: value` pairs, as in a log line.
+/// Writes `name: value` pairs, as in a log line. A value with a comma or a quote, which could look
+/// like another fact, is in quotes.
 impl fmt::Display for DenialDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, (name, value)) in self.iter().enumerate() {
             let before = if nth == 0 { "" } else { ", " };
-            write!(f, "{before}{name}: {value}")?;
+            write!(f, "{before}{name}: ")?;
+            if value.contains([',', '"']) {
+                // Backslashes are escaped already.
+                write!(f, "\"{}\"", value.replace('"', "\\\""))?;
+            } else {
+                f.write_str(value)?;
+            }
         }
         Ok(())
     }
@@ -109,6 +116,18 @@ mod tests {
         assert_eq!(copy, details);
         copy.set(None);
         assert_eq!(copy.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_text_of_the_caller_cannot_forge_a_fact() {
+        let mut details = DenialDetails::default();
+        details.add("realm_needed", "api");
+        details.add_bytes("realm_sent", b"x, token_belongs_to: user admin");
+        details.add_bytes("nonce", br#"x", user: admin, a: "\"#);
+        assert_eq!(
+            details.to_string(),
+            r#"realm_needed: api, realm_sent: "x, token_belongs_to: user admin", nonce: "x\", user: admin, a: \"\\""#
+        );
     }
 
     #[test]

@@ -129,11 +129,13 @@ impl Issuer {
 
     async fn write(&self, outcome: &ApplyOutcome, actor: &Actor) -> Result<(), StoreError> {
         let ApplyOutcome { consumer, previous } = outcome;
-        if previous.is_none() {
+        let Some(previous) = previous else {
             let event = AuditEvent::of_consumer(actor, "consumer.create", &consumer.key);
             return audited(event, self.store.create_consumer(consumer)).await;
-        }
+        };
+        let changed = changed_parts(previous, consumer).join(" ");
         let event = AuditEvent::of_consumer(actor, "consumer.apply", &consumer.key);
+        let event = event.with_changed(&changed);
         audited(event, self.store.update_consumer(consumer)).await
     }
 }
@@ -185,6 +187,31 @@ impl ApplyOutcome {
         let previous = self.previous.as_ref();
         previous.is_some_and(|previous| newest_secret(previous) != newest_secret(&self.consumer))
     }
+}
+
+/// Returns the names of the parts that differ.
+fn changed_parts(old: &Consumer, new: &Consumer) -> Vec<&'static str> {
+    let same_attributes = Consumer {
+        status: old.status,
+        secrets: old.secrets.clone(),
+        rsa_public_keys: old.rsa_public_keys.clone(),
+        scopes: old.scopes.clone(),
+        updated_at: old.updated_at,
+        revision: old.revision,
+        ..new.clone()
+    };
+    let parts = [
+        ("status", old.status != new.status),
+        ("consumer_secret", old.secrets != new.secrets),
+        (
+            "rsa_public_keys",
+            old.rsa_public_keys != new.rsa_public_keys,
+        ),
+        ("scopes", old.scopes != new.scopes),
+        ("attributes", same_attributes != *old),
+    ];
+    let changed = parts.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(part, _)| part).collect()
 }
 
 fn newest_secret(consumer: &Consumer) -> Option<&Secret> {

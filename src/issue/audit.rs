@@ -48,6 +48,8 @@ pub(super) struct AuditEvent<'a> {
     consumer_key: Option<&'a ConsumerKey>,
     token: Option<&'a str>,
     user_id: Option<&'a UserId>,
+    /// The parts of the record that changed, as words without values.
+    changed: Option<&'a str>,
 }
 
 /// The event of a change in progress. Dropping it logs the outcome "unknown".
@@ -109,6 +111,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key: Some(key),
             token: None,
             user_id: None,
+            changed: None,
         }
     }
 
@@ -120,6 +123,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key: Some(&token.consumer_key),
             token: Some(token.token.as_str()),
             user_id: token.user_id.as_ref(),
+            changed: None,
         }
     }
 
@@ -135,6 +139,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key: Some(&token.consumer_key),
             token: Some(token.token.as_str()),
             user_id: None,
+            changed: None,
         }
     }
 
@@ -150,6 +155,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key: None,
             token: None,
             user_id: Some(user_id),
+            changed: None,
         }
     }
 
@@ -161,6 +167,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key: None,
             token: None,
             user_id: None,
+            changed: None,
         }
     }
 
@@ -174,6 +181,14 @@ impl<'a> AuditEvent<'a> {
         Self { user_id, ..self }
     }
 
+    /// Names the parts that changed.
+    pub(super) const fn with_changed(self, changed: &'a str) -> Self {
+        Self {
+            changed: Some(changed),
+            ..self
+        }
+    }
+
     fn log(self, outcome: Option<&'static str>) {
         // As text, so that it is quoted: a name may have spaces and look like a field.
         let actor = &*self.actor.to_string();
@@ -184,6 +199,7 @@ impl<'a> AuditEvent<'a> {
             consumer_key = self.consumer_key.map(ConsumerKey::as_str),
             token = self.token,
             user_id = self.user_id.map(UserId::as_str),
+            changed = self.changed,
             outcome,
         );
     }

@@ -65,6 +65,12 @@ pub fn shows_name(name: &[u8], value: &[u8]) -> bool {
     plain(value).iter().any(|&byte| byte != b'=') && is_plain_name(&plain(name))
 }
 
+/// Returns whether other people may see a value as it was sent: it is one value of at most `limit`
+/// bytes. Any other may hold a secret that a client joined to it.
+pub fn shows_value(value: &[u8], limit: usize) -> bool {
+    value.len() <= limit && is_one_value(&plain(value))
+}
+
 /// Decodes twice, since some clients encode twice.
 fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {

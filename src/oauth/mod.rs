@@ -51,7 +51,7 @@ mod tests;
 pub use body_hash::{BodyHashRule, BodyHashing, body_hash};
 pub use compat::{CompatProfile, CompatSet};
 pub use hmac_key::KeySchedule;
-pub use mask::shows_name;
+pub use mask::{shows_name, shows_value};
 pub use parameter::{ParameterPlace, ParameterSet, ProtocolParameter};
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{ParseLimits, Request, RequestBody, Scheme};

@@ -274,11 +274,8 @@ impl Applier {
     async fn consumer(&mut self, planned: ConsumerChange) -> anyhow::Result<()> {
         let change = Change::of_consumer(&planned);
         if change.is_some() {
-            let key = planned.new.consumer_key;
-            let request = v1::ApplyConsumerRequest {
-                validate_only: false,
-                ..planned.request
-            };
+            let key = planned.new.consumer_key.clone();
+            let request = planned.request_to_apply();
             let answer = self.planner.consumers.apply_consumer(request).await;
             let answer = answer.map_err(refused)?.into_inner();
             self.keep(&GeneratedSecret::Consumer {

@@ -315,6 +315,16 @@ impl ConsumerChange {
         self.previous.as_ref() == Some(&self.new)
     }
 
+    /// Returns the request that makes the change, only of the state that the plan shows.
+    pub(super) fn request_to_apply(self) -> v1::ApplyConsumerRequest {
+        let mut request = self.request;
+        request.validate_only = false;
+        if let (Some(consumer), Some(previous)) = (&mut request.consumer, self.previous) {
+            consumer.etag = previous.etag;
+        }
+        request
+    }
+
     /// Returns `true` if the server will generate the secret.
     pub(super) fn generates(&self) -> bool {
         let request = &self.request;
@@ -396,6 +406,27 @@ mod tests {
     use prost_types::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn a_change_is_only_for_the_state_that_the_plan_shows() {
+        let with_etag = |etag: &str| v1::Consumer {
+            etag: etag.to_owned(),
+            ..v1::Consumer::default()
+        };
+        let change = ConsumerChange {
+            request: v1::ApplyConsumerRequest {
+                consumer: Some(v1::Consumer::default()),
+                validate_only: true,
+                ..v1::ApplyConsumerRequest::default()
+            },
+            previous: Some(with_etag("shown")),
+            new: with_etag("next"),
+            secret_changed: false,
+        };
+        let request = change.request_to_apply();
+        assert_eq!(request.consumer, Some(with_etag("shown")));
+        assert!(!request.validate_only);
+    }
 
     #[test]
     fn a_token_is_compared_in_what_the_server_keeps() {

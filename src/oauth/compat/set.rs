@@ -25,6 +25,9 @@ impl CompatSet {
 
     /// The profiles that do not apply at the token endpoints: they change how the query is signed,
     /// which may carry the parameters of a request for credentials.
+    ///
+    /// `repeated-once` does apply: it drops only a repetition with the same value, and no `oauth_*`
+    /// parameter, so that no parameter gets a value that nobody signed.
     pub const OF_QUERY: Self =
         Self::only(CompatProfile::IgnoreQueryOnPost).with(CompatProfile::PlusLiteral);
 

@@ -1,9 +1,10 @@
 //! The facts about a denial that only operators see: what was needed, and what the request had.
 //!
 //! # Security
-//! Facts never have a secret, a header or a body. Of the caller's own values, they quote the nonce
-//! and the realm of a proven request, and `oauth_timestamp`, `oauth_version` and
-//! `oauth_signature_method` of a malformed one.
+//! Of the caller's own values, facts quote the nonce and the realm of a proven request. Of any
+//! other request, they quote `oauth_timestamp`, `oauth_version`, `oauth_signature_method`, the
+//! media type and the `content-length`, each only if it is one short value, and otherwise `***`:
+//! a longer one may hold a secret that the client joined to it.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,7 +14,7 @@ use super::sent_value::sent_value;
 use crate::diagnostics::{DenialDetails, SentRequest};
 use crate::model::{AccessToken, Consumer, Flow, Scopes};
 use crate::oauth::{
-    ParameterPlace, Rejection, Request, RequestBody, SignatureMethod, SignedRequest,
+    ParameterPlace, Rejection, Request, RequestBody, SignatureMethod, SignedRequest, shows_value,
 };
 use crate::verify::{ClaimedToken, Denial, Reason};
 
@@ -45,6 +46,19 @@ impl<'a> Facts<'a> {
     fn add_text(&mut self, name: &'static str, text: Option<&[u8]>) {
         self.details
             .add_bytes(name, text.unwrap_or(NONE.as_bytes()));
+    }
+
+    /// Adds a value that nobody may have signed: masked, unless it is one value of at most `limit`
+    /// bytes.
+    fn add_unproven(&mut self, name: &'static str, value: Option<&[u8]>, limit: usize) {
+        let shown = |value| {
+            if shows_value(value, limit) {
+                value
+            } else {
+                MASK
+            }
+        };
+        self.add_text(name, value.map(shown));
     }
 
     fn about_reason(&mut self) {
@@ -124,7 +138,7 @@ impl<'a> Facts<'a> {
         let sent = self.request.sent.as_ref();
         let value = sent.and_then(|sent| sent_value(&sent.request, name));
         if value.is_some() {
-            self.add_text(name, value);
+            self.add_unproven(name, value, MAX_QUOTED_LEN);
         }
         if name == "oauth_signature_method" {
             let known = SignatureMethod::ALL.map(SignatureMethod::name);
@@ -216,7 +230,7 @@ impl<'a> Facts<'a> {
             max_body_len,
             ..
         } = terms;
-        self.add_text("content_length", content_length);
+        self.add_unproven("content_length", content_length, MAX_QUOTED_LEN);
         self.add("received", Bytes(body_len));
         self.add("limit", Bytes(max_body_len));
     }
@@ -231,7 +245,8 @@ impl<'a> Facts<'a> {
     fn about_content_type(&mut self) {
         let sent = self.request.sent.as_ref();
         let first = sent.and_then(|sent| sent.request.content_type.first());
-        self.add_text("content_type", first.copied());
+        let media_type = first.map(|value| media_type(value));
+        self.add_unproven("content_type", media_type, MAX_MEDIA_TYPE_LEN);
     }
 
     fn about_scheme(&mut self) {
@@ -287,6 +302,12 @@ const fn quoted_parameter(rejection: Rejection) -> Option<&'static str> {
         return Some("oauth_signature_method");
     }
     None
+}
+
+/// Returns the media type of a `content-type`, without its parameters.
+fn media_type(content_type: &[u8]) -> &[u8] {
+    let end = content_type.iter().position(|&byte| byte == b';');
+    content_type[..end.unwrap_or(content_type.len())].trim_ascii()
 }
 
 /// Returns the size of the parameters in a place.
@@ -381,6 +402,15 @@ impl fmt::Display for TokenOwner<'_> {
 }
 
 const NONE: &str = "none";
+
+/// The longest value of an unproven request that is quoted, in bytes.
+const MAX_QUOTED_LEN: usize = 32;
+
+/// The longest media type that is quoted, in bytes.
+const MAX_MEDIA_TYPE_LEN: usize = 64;
+
+/// The replacement of a hidden value.
+const MASK: &[u8] = b"***";
 
 /// 10000-01-01T00:00:00Z.
 const YEAR_10000: u64 = 253_402_300_800;

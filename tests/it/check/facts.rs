@@ -214,6 +214,40 @@ async fn the_log_has_the_facts_of_a_denial() {
     assert_eq!(event.lines().count(), 1, "{event}");
 }
 
+/// A client may join a secret to a value of a request that nobody has signed.
+#[tokio::test]
+async fn an_unproven_value_is_shown_only_if_it_is_one_short_value() {
+    let bench = world().await;
+    let method = header("").replace("HMAC-SHA1", JOINED);
+    let mut query = Call::get("/").unsigned();
+    let target = "/?oauth_consumer_key=a&oauth_signature_method=HMAC-SHA1&oauth_signature=AAAA";
+    http(&mut query).path = format!("{target}&oauth_timestamp=1%26pw=hunter2&oauth_nonce=b");
+    let long = "hunter2".repeat(5);
+    let mut cut = with_body("application/x-www-form-urlencoded", "/");
+    let length = "hunter2, hunter2".to_owned();
+    http(&mut cut).raw_body.truncate(3);
+    http(&mut cut)
+        .headers
+        .insert("content-length".to_owned(), length);
+    let joined = "application/x-www-form-urlencoded&pw=hunter2";
+    for request in [
+        raw(&format!("oauth_version=\"{JOINED}\"")),
+        raw(&format!("oauth_version=\"{long}\"")),
+        raw_time(JOINED),
+        authorized(&method),
+        query,
+        cut,
+        with_body(joined, "/"),
+    ] {
+        let denied = bench.denied(request).await.json();
+        let id = denied["decision_id"].as_str().unwrap();
+        let record = bench.diagnostics.denial(id).unwrap();
+        let facts = record.details.to_string();
+        assert!(facts.contains(": ***"), "{record:?}");
+        assert!(!format!("{record:?}").contains("hunter2"), "{record:?}");
+    }
+}
+
 /// Creates a service with a rule for every key, and credentials in every state.
 async fn world() -> Bench {
     world_with(configure).await
@@ -451,6 +485,7 @@ fn unproven() -> Vec<Case> {
         ..Call::get("/")
     };
     let hash = Call {
+        headers: vec![("content-length".to_owned(), "0".to_owned())],
         more: vec![("oauth_body_hash", "AAAA".to_owned())],
         ..Call::get("/")
     };
@@ -702,6 +737,9 @@ fn documented_reasons() -> BTreeSet<String> {
 
 /// The time of every denial.
 const LATER: u64 = NOW + 60;
+
+/// Several parameters in the place of one value.
+const JOINED: &str = "1.0&x_auth_mode=client_auth&x_auth_password=hunter2";
 
 const REQUEST_ID: &str = "x-request-id";
 

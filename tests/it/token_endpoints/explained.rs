@@ -135,6 +135,25 @@ async fn a_wrong_secret_of_temporary_credentials_is_shown_only_to_operators() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_credentials_of_another_consumer_are_named_to_operators() {
+    let world = World::start().await;
+    let (printer, other) = (world.consumer(&[]).await, world.consumer(&[]).await);
+    let granted = world.send(&asking(&printer, "https")).await;
+    let mut watch = world.watch().await;
+    let thief = other.with_token_of(&granted);
+    let request = thief.signing().for_scheme("https");
+    let request = request.with("oauth_verifier", VERIFIER);
+    let refused = world.send(&request.in_header(&exchanging())).await;
+    let denial = next(&mut watch).await;
+    assert_eq!((refused.status, &*denial.reason), (401, "unknown_token"));
+    let owner = format!("consumer {}", printer.consumer_key);
+    let mut facts = denial.details.iter();
+    let fact = facts.find(|fact| fact.name == "token_belongs_to");
+    assert_eq!(fact.map(|fact| &*fact.value), Some(&*owner));
+    assert!(!refused.body.contains(&printer.consumer_key));
+}
+
 /// The profile does not apply here, so it must not hide another deviation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_not_signed_is_the_cause_whatever_profile_the_consumer_has() {
