@@ -116,7 +116,11 @@ impl VerboseOutput {
         } else if note.starts_with(b"Connected to ") || note.starts_with(b"Established connection")
         {
             let is_https = port(note) == Some(b"443");
-            let scheme = if is_https { Scheme::Https } else { Scheme::Http };
+            let scheme = if is_https {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            };
             self.scheme = self.scheme.or(Some(scheme));
         }
     }
@@ -333,7 +337,11 @@ mod tests {
             ),
         ] {
             let capture = format!("* {note}\n> GET / HTTP/1.1\n> Host: h\n>\n");
-            assert_eq!(parse(capture.as_bytes()).unwrap()[0].scheme, Some(scheme), "{note}");
+            assert_eq!(
+                parse(capture.as_bytes()).unwrap()[0].scheme,
+                Some(scheme),
+                "{note}"
+            );
         }
     }
 

@@ -265,7 +265,10 @@ mod tests {
         ] {
             assert_eq!(time(&format!("{request}{response}")), Some(1_700_000_000));
         }
-        assert_eq!(time("PUT / HTTP/1.1\n\nDate: Tue, 14 Nov 2023 22:13:20 GMT"), None);
+        assert_eq!(
+            time("PUT / HTTP/1.1\n\nDate: Tue, 14 Nov 2023 22:13:20 GMT"),
+            None
+        );
         assert_eq!(time("GET / HTTP/1.1\n\nHTTP/1.1 401 no\n\nDate: x"), None);
     }
 
