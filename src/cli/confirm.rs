@@ -10,7 +10,7 @@ use super::output;
 /// `--yes`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Confirmation {
-    /// Confirm without a question what cannot be undone; needed if standard input is no terminal
+    /// Skip the confirmation; required if standard input is not a terminal
     #[arg(long)]
     yes: bool,
 }
@@ -28,7 +28,7 @@ impl Confirmation {
             return Ok(true);
         }
         Err(Usage(format!(
-            "{change} needs a confirmation, and standard input is no terminal: add --yes"
+            "{change} needs a confirmation, and standard input is not a terminal: add --yes"
         )))
     }
 

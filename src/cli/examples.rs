@@ -20,7 +20,6 @@ fn add(mut command: Command, path: &str) -> Command {
     let own = own.unwrap_or_default();
     match examples(path.trim_start()) {
         [] => command,
-        _ if own.contains("Example") => command,
         examples => {
             let text = format!("Examples:\n  {}\n\n{own}", examples.join("\n  "));
             command.after_help(text.trim_end().to_owned())
@@ -80,13 +79,17 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "consumer update",
         &[
             "countersign consumer update KEY --name 'Photo printer' --verified true",
+            "countersign consumer update KEY --scope photos.read --scope photos.write",
             "countersign consumer update KEY --deny-detail debug",
             "countersign consumer update KEY --clear deny-detail --clear scopes",
         ],
     ),
     (
         "consumer delete",
-        &["countersign consumer delete KEY --yes"],
+        &[
+            "countersign consumer delete KEY --dry-run",
+            "countersign consumer delete KEY --yes",
+        ],
     ),
     ("consumer disable", &["countersign consumer disable KEY"]),
     ("consumer enable", &["countersign consumer enable KEY"]),
@@ -95,6 +98,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "countersign consumer rotate-secret KEY --overlap 7d  # accept the old secret for a week",
         ],
+    ),
+    (
+        "consumer expire-previous-secret",
+        &["countersign consumer expire-previous-secret KEY --yes"],
     ),
     (
         "consumer add-rsa-key",
@@ -230,7 +237,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "countersign export consumers.yaml --format yaml    # without secrets, for apply",
             "countersign export backup.jsonl                    # sealed: needs the master key to restore",
             "countersign export - > backup.jsonl",
-            "countersign export everything.jsonl --plaintext    # secrets in clear, to leave",
+            "countersign export everything.jsonl --plaintext    # secrets in clear, for another product",
         ],
     ),
     (
@@ -335,6 +342,8 @@ mod tests {
             let help = help.unwrap_or_default();
             let own = format!("countersign {path}");
             assert!(help.contains(own.trim_end()), "{path}: {help}");
+            let headings = help.matches("Example").count();
+            assert!(path.is_empty() || headings == 1, "{path}: {help}");
             // clap breaks longer lines, which cannot be pasted then.
             assert!(help.lines().all(|line| line.len() <= 100), "{path}: {help}");
         });

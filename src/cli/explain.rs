@@ -99,22 +99,39 @@ fn explain(args: &Args) -> anyhow::Result<RequestReport> {
     let capture = capture::read(&capture, hints).with_context(|| input::name(&args.file))?;
     let request = &capture.request;
     let scheme = args.scheme.map(Scheme::from).or(request.scheme);
-    let now = args
-        .at
-        .or(request.time)
-        .unwrap_or_else(|| SystemClock.now().as_secs());
-    let report = RequestReport::of(request, scheme.unwrap_or(Scheme::Https), &keys, now)?;
+    let arrival = Arrival::of(args.at.or(request.time));
+    let report = RequestReport::of(request, scheme.unwrap_or(Scheme::Https), &keys, arrival)?;
     let unknown_scheme = scheme.is_none().then(|| NO_SCHEME.to_owned());
+    let unknown_time = (arrival.is_assumed && report.is_out_of_time()).then(|| NO_TIME.to_owned());
     Ok(RequestReport {
         read_as: capture.format.name(),
         read: format!("{}{}", capture.format, capture.choice),
         entry: (capture.choice.of > 1).then_some(capture.choice.number),
         unknown: unknown_scheme
             .into_iter()
+            .chain(unknown_time)
             .chain(request.unknown.iter().cloned())
             .collect(),
         ..report
     })
+}
+
+/// The time at which the request arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    /// Unix time in seconds.
+    at: u64,
+    /// True for now, because neither the caller nor the capture names a time.
+    is_assumed: bool,
+}
+
+impl Arrival {
+    fn of(known: Option<u64>) -> Self {
+        Self {
+            at: known.unwrap_or_else(|| SystemClock.now().as_secs()),
+            is_assumed: known.is_none(),
+        }
+    }
 }
 
 /// The fields of `--output json`.
@@ -163,7 +180,7 @@ impl RequestReport {
         raw: &CapturedRequest,
         scheme: Scheme,
         keys: &ExplainKeys,
-        now: u64,
+        arrival: Arrival,
     ) -> anyhow::Result<Self> {
         let (authorization, content_type) =
             (raw.values("authorization"), raw.values("content-type"));
@@ -188,7 +205,7 @@ impl RequestReport {
                     let refused = Self::refused(Rejection::SignatureMismatch);
                     return Ok(refused.explained(Some(diagnosis)));
                 }
-                let verdict = Self::of_signed(signed, keys, now)?;
+                let verdict = Self::of_signed(signed, keys, arrival)?;
                 if verdict.verdict == Verdict::Verified {
                     return Ok(verdict);
                 }
@@ -218,14 +235,18 @@ impl RequestReport {
         }
     }
 
-    fn of_signed(signed: SignedRequest<'_>, keys: &ExplainKeys, now: u64) -> anyhow::Result<Self> {
+    fn of_signed(
+        signed: SignedRequest<'_>,
+        keys: &ExplainKeys,
+        arrival: Arrival,
+    ) -> anyhow::Result<Self> {
         keys.suffice(&signed)?;
         keys.warn(signed.signature_method());
         let base_string = Some(String::from_utf8_lossy(&signed.base_string()).into_owned());
         let verdict = match keys.prove(signed) {
             Err(rejection) => Self::refused(rejection),
-            Ok(Some(timestamp)) if timestamp.abs_diff(now) > WINDOW => {
-                Self::out_of_time(timestamp, now)
+            Ok(Some(timestamp)) if timestamp.abs_diff(arrival.at) > WINDOW => {
+                Self::out_of_time(timestamp, arrival)
             }
             Ok(_) => Self {
                 verdict: Verdict::Verified,
@@ -293,22 +314,43 @@ impl RequestReport {
         }
     }
 
-    fn out_of_time(timestamp: u64, now: u64) -> Self {
-        let direction = if timestamp < now { "before" } else { "after" };
+    /// Refuses a correct signature for its timestamp.
+    fn out_of_time(timestamp: u64, Arrival { at, is_assumed }: Arrival) -> Self {
+        let direction = if timestamp < at { "before" } else { "after" };
+        let (meaning, remedy) = if is_assumed {
+            ("the current time", PASS_TIME)
+        } else {
+            ("the time of arrival", "")
+        };
         let advice = format!(
-            "the timestamp {timestamp} is {} s {direction} {now}, the time of arrival; at most {WINDOW} s are accepted",
-            timestamp.abs_diff(now)
+            "the signature is correct, but the timestamp {timestamp} is {} s {direction} {at}, {meaning}; at most {WINDOW} s are accepted{remedy}",
+            timestamp.abs_diff(at)
         );
         Self {
             verdict: Verdict::Refused,
-            problem: Some("timestamp_refused"),
+            problem: Some(OUT_OF_TIME),
             advice: Some(advice),
             ..Self::default()
         }
     }
 
+    fn is_out_of_time(&self) -> bool {
+        self.problem == Some(OUT_OF_TIME)
+    }
+
+    /// Returns true for a mismatch without a known cause.
+    fn is_unexplained(&self) -> bool {
+        let advice = self.advice.as_deref().unwrap_or_default();
+        self.cause.is_none() && advice.ends_with(COMPARE)
+    }
+
     fn print(&self, format: ExplainFormat) -> anyhow::Result<()> {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let (no_cause, no_remedy) = if self.is_unexplained() {
+            (Some("none"), Some(NO_CAUSE))
+        } else {
+            (None, None)
+        };
         let profiles = self.compat_profiles.as_deref().unwrap_or_default();
         let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
@@ -316,8 +358,8 @@ impl RequestReport {
             ("unknown", self.unknown.join("; ")),
             ("problem", text(self.problem)),
             ("advice", text(self.advice.as_deref())),
-            ("cause", text(self.cause.as_deref())),
-            ("remedy", text(self.remedy.as_deref())),
+            ("cause", text(self.cause.as_deref().or(no_cause))),
+            ("remedy", text(self.remedy.as_deref().or(no_remedy))),
             (would_pass::LABEL, would_pass::text(profiles)),
             ("base string", text(self.base_string.as_deref())),
         ];
@@ -467,6 +509,18 @@ const WINDOW: u64 = 300;
 const NO_SCHEME: &str = "the scheme: https is assumed; add --scheme http if the request reached \
                          Envoy without TLS";
 
+const NO_TIME: &str = "the time: now is assumed";
+
+/// The problem of a timestamp outside the window.
+const OUT_OF_TIME: &str = "timestamp_refused";
+
+/// The end of the advice if the time of arrival is unknown.
+const PASS_TIME: &str = "; if the request arrived at another time, pass that time with --at";
+
+/// The remedy in the text output if the cause is unknown.
+const NO_CAUSE: &str = "check that the secrets belong to this consumer key and token; see \"No \
+                        known cause\" in docs/debugging.md";
+
 /// The advice if the cause is unknown.
 const COMPARE: &str = ": compare the base string with the client's, then the secrets";
 
@@ -483,7 +537,7 @@ Formats, detected by their content:
   HAR                      of a browser or a proxy
   Envoy tap trace          JSON, buffered or streamed
   access log               lines with the request line and the Authorization header, or JSON
-  curl command             as browsers copy it for bash and cmd, and for PowerShell
+  curl command             as browsers copy it for bash and cmd
   fetch, axios, Postman    a call or a configuration of plain values; a collection
 
 Exit status:

@@ -126,6 +126,7 @@ precedence, then the variable, then the default.
 Exit status:
   0    success (explain: the request is verified)
   1    failure (explain: the request is refused or unsigned)
+  2    the dry run found a difference (apply --detailed-exitcode)
   64   wrong usage or configuration, including a missing or unreadable file
   66   not found: no such consumer, token, user or denial
   69   unavailable: no connection to the server, no answer, or its store is unavailable

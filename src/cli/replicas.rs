@@ -81,3 +81,14 @@ impl<T> Answers<T> {
         }
     }
 }
+
+/// The exit statuses of a command that asks every replica.
+pub(crate) const EXIT_STATUS: &str = "\
+Exit status:
+  0   success
+  1   failure
+  64  wrong usage
+  66  not found
+  69  no replica answered
+  75  partial output: some replicas did not answer
+  77  permission denied";

@@ -18,7 +18,7 @@ pub(crate) fn inline(text: &str) -> Result<Secret, Infallible> {
 }
 
 /// Returns the secret of an option, or of its file without one line break at the end; `None` if
-/// neither is given.
+/// neither is given. An error about the file names the option with `-file` at its end.
 ///
 /// # Errors
 /// When the file is unreadable, or the secret is empty: a missing secret is generated, so an empty
@@ -36,7 +36,12 @@ pub(crate) fn read(
         (None, None) => return Ok(None),
     };
     if secret.expose().is_empty() {
-        return Err(Usage(format!("{option}: the secret is empty")).into());
+        let suffix = if inline.is_none() && option.starts_with("--") {
+            "-file"
+        } else {
+            ""
+        };
+        return Err(Usage(format!("{option}{suffix}: the secret is empty")).into());
     }
     Ok(Some(secret))
 }
@@ -90,6 +95,15 @@ mod tests {
                 .unwrap_err()
                 .to_string(),
             "--token-secret: the secret is empty"
+        );
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("secret");
+        std::fs::write(&file, "\n").unwrap();
+        assert_eq!(
+            read(None, Some(&file), "--token-secret")
+                .unwrap_err()
+                .to_string(),
+            "--token-secret-file: the secret is empty"
         );
         assert!(read(None, None, "--token-secret").unwrap().is_none());
     }

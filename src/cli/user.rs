@@ -238,7 +238,7 @@ const fn password_word(user: &v1::User) -> &'static str {
 
 /// Reads the password in a file; without a file it is empty.
 fn password(file: Option<&Path>) -> anyhow::Result<String> {
-    let password = secret_input::read(None, file, "--password-file")?;
+    let password = secret_input::read(None, file, "--password")?;
     secret_input::text(password.as_ref())
 }
 

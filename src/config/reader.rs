@@ -163,6 +163,8 @@ fn typed<T>(
     };
     if fits {
         Ok(parsed)
+    } else if kind == ValueKind::String {
+        Err(ValueProblem::unquoted(expected, &text))
     } else {
         Err(ValueProblem::shape(expected, &text))
     }

@@ -282,7 +282,7 @@ path = "/a"
 
 /// The report about [`MISTAKES`].
 const REPORT: &str = r#"21 mistakes in the configuration
-  {name}:2: `data_dir` must be a text in quotes, not "5"
+  {name}:2: `data_dir` must be a text in quotes, not 5
   {name}:3: `wrokers` is unknown; did you mean `workers`?
   {name}:5: `log.filter` must be a log filter such as "info" or "info,countersign=debug", not "no=such=filter"
   {name}:6: `log.json` must be true or false, not "yes"
@@ -467,7 +467,7 @@ fn words_are_about_one_scope_and_have_one_line() {
          not \"\"",
         ":4: `scopes.d` must be a text of one line, at most 200 bytes, without invisible characters, \
          not \"x\\ny\"",
-        ":5: `scopes.e` must be a text in quotes, not \"5\"",
+        ":5: `scopes.e` must be a text in quotes, not 5",
     ] {
         assert!(error.contains(expected), "{error}");
     }

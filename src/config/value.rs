@@ -23,11 +23,11 @@ pub enum ValueProblem {
         known: &'static [&'static str],
     },
     /// A value of another shape.
-    #[error("must be {expected}, not {found:?}")]
+    #[error("must be {expected}, not {found}")]
     Shape {
         /// The expected shape.
         expected: Cow<'static, str>,
-        /// The given value.
+        /// The given value, as it is written.
         found: String,
     },
     /// A value of another shape that may hold a secret, and so is not repeated.
@@ -39,8 +39,16 @@ pub enum ValueProblem {
 }
 
 impl ValueProblem {
-    /// Creates the problem of a value `found` that is not of the shape `expected`.
+    /// Creates the problem of a text `found` that is not of the shape `expected`.
     pub(super) fn shape(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
+        Self::Shape {
+            expected: expected.into(),
+            found: format!("{found:?}"),
+        }
+    }
+
+    /// Creates the problem of a value `found` that is written without quotes.
+    pub(super) fn unquoted(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
         Self::Shape {
             expected: expected.into(),
             found: found.to_owned(),

@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// 90d [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     overlap: Option<Duration>,
-    /// File to write the secrets to that the server generates for new records without one, as JSON
-    /// Lines [default: refuse such records]
+    /// File for generated secrets of new records, as JSON Lines [default: refuse a new record
+    /// without a secret]
     #[arg(long, value_name = "FILE")]
     generate_secrets: Option<PathBuf>,
     #[command(flatten)]
@@ -374,6 +374,6 @@ Exit status:
   0   the server is as the file says; with --dry-run: every change is possible
   1   the command stopped; run it again to make the other changes
   2   with --dry-run --detailed-exitcode: something would change
-  64  wrong usage, a mistake in the file (nothing was changed), or --prune without consent
+  64  wrong usage, a mistake in the file (nothing was changed), or --prune without confirmation
   69  no connection to the server, or no answer
   77  permission denied";

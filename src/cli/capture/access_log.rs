@@ -3,12 +3,12 @@
 //!
 //! The request line and the header are found wherever they are in the line. nginx writes a quote in
 //! a value as `\x22`, Apache as `\"`, Envoy as it is. The host is read from Envoy's default format;
-//! other formats need it from the caller.
+//! other formats need it from the caller. All have the time in brackets.
 
 use super::http_message::request_line;
 use super::lines::Lines;
 use super::request::CapturedRequest;
-use super::times::rfc3339;
+use super::times::{common_log, rfc3339};
 
 /// Returns true for a line with a request line in quotes.
 pub(super) fn is_mark(line: &[u8]) -> bool {
@@ -89,11 +89,14 @@ fn status(rest: &[u8]) -> Option<u16> {
     (100..600).contains(&status).then_some(status)
 }
 
-/// Returns the time of Envoy's formats, `[2026-11-30T12:00:00.000Z]`.
+/// Returns the first time in brackets: `[2026-11-30T12:00:00.000Z]` of Envoy, or
+/// `[30/Nov/2026:12:00:00 +0000]` of nginx and Apache.
 fn time(line: &[u8]) -> Option<u64> {
-    let inner = line.trim_ascii_start().strip_prefix(b"[")?;
-    let end = inner.iter().position(|&byte| byte == b']')?;
-    rfc3339(str::from_utf8(&inner[..end]).ok()?)
+    line.split(|&byte| byte == b'[').skip(1).find_map(|inner| {
+        let end = inner.iter().position(|&byte| byte == b']')?;
+        let text = str::from_utf8(&inner[..end]).ok()?;
+        rfc3339(text).or_else(|| common_log(text))
+    })
 }
 
 /// Returns the authority of Envoy's default format: the quoted text behind the request id.
@@ -216,7 +219,10 @@ mod tests {
                 assert_eq!(request.target, b"/photos?a=b");
                 let authorization = request.values("authorization");
                 assert_eq!(authorization, [HEADER.as_bytes()], "{line}");
-                assert_eq!(request.status, Some(401));
+                assert_eq!(
+                    (request.status, request.time),
+                    (Some(401), Some(1_796_040_000))
+                );
                 assert_eq!(request.body.as_deref(), Some(&b""[..]));
                 assert!(request.values("host").is_empty());
             }

@@ -65,6 +65,7 @@ fn unclear(
     let of = requests.len();
     let problem = match (entry, of) {
         (_, 0) => return Usage(format!("the {format} has no request")),
+        (Some(_), 1) => return Usage(format!("the {format} has one request; omit --entry")),
         (Some(number), _) => {
             format!("the {format} has no request {number}: choose from 1 to {of} with --entry")
         }
@@ -122,6 +123,8 @@ mod tests {
             "{beyond}"
         );
         assert!(refused(Some(0)).to_string().contains("no request 0"));
+        let one = choose(CaptureFormat::Har, vec![request(true)], Some(2)).unwrap_err();
+        assert_eq!(one.to_string(), "the HAR has one request; omit --entry");
         let none = choose(CaptureFormat::Har, vec![], None).unwrap_err();
         assert_eq!(none.to_string(), "the HAR has no request");
     }

@@ -2,7 +2,8 @@
 //! its notes.
 //!
 //! curl does not print the body. It is taken from the curl command, if that is above the output. A
-//! note about TLS shows that the scheme is https, and a connection without one that it is http.
+//! note about TLS or a connection to port 443 shows that the scheme is https, any other connection
+//! that it is http.
 
 use countersign::oauth::Scheme;
 
@@ -114,9 +115,23 @@ impl VerboseOutput {
             self.scheme = None;
         } else if note.starts_with(b"Connected to ") || note.starts_with(b"Established connection")
         {
-            self.scheme = self.scheme.or(Some(Scheme::Http));
+            let is_https = port(note) == Some(b"443");
+            let scheme = if is_https {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            };
+            self.scheme = self.scheme.or(Some(scheme));
         }
     }
+}
+
+/// Returns the port of the peer in a note about a connection.
+fn port(note: &[u8]) -> Option<&[u8]> {
+    let marker = b" port ";
+    let at = note.windows(marker.len()).position(|part| part == marker)?;
+    let port = &note[at + marker.len()..];
+    port.split(|byte| !byte.is_ascii_digit()).next()
 }
 
 fn sent(line: &[u8]) -> Option<&[u8]> {
@@ -304,6 +319,30 @@ mod tests {
                 (&b"/new"[..], Some(Scheme::Http), Some(401)),
             ]
         );
+    }
+
+    #[test]
+    fn a_connection_to_port_443_is_https_without_a_note_about_tls() {
+        for (note, scheme) in [
+            ("Connected to h (10.0.0.1) port 443", Scheme::Https),
+            ("Connected to h (10.0.0.1) port 443 (#0)", Scheme::Https),
+            ("Connected to h (10.0.0.1) port 4430", Scheme::Http),
+            (
+                "Established connection to h (10.0.0.1 port 443) from 10.0.0.2 port 80",
+                Scheme::Https,
+            ),
+            (
+                "Established connection to h (10.0.0.1 port 80) from 10.0.0.2 port 443",
+                Scheme::Http,
+            ),
+        ] {
+            let capture = format!("* {note}\n> GET / HTTP/1.1\n> Host: h\n>\n");
+            assert_eq!(
+                parse(capture.as_bytes()).unwrap()[0].scheme,
+                Some(scheme),
+                "{note}"
+            );
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::lines::{Lines, strip_line_end, wrong};
 use super::request::{CapturedRequest, Header, split_scheme};
+use super::times::http_date;
 use crate::cli::exit::Usage;
 
 /// Parses a request with its body.
@@ -14,6 +15,7 @@ pub(super) fn parse(text: &[u8]) -> Result<CapturedRequest, Usage> {
     let mut lines = Lines::new(text);
     let mut request = parse_head(&mut lines)?;
     request.body = Some(cut_body(&request, lines.rest())?.to_vec());
+    request.time = response_time(lines.rest());
     Ok(request)
 }
 
@@ -112,6 +114,16 @@ fn without_response(rest: &[u8]) -> &[u8] {
         before = lines.rest().len();
     }
     rest
+}
+
+/// Returns the `Date` of a response below the request.
+fn response_time(rest: &[u8]) -> Option<u64> {
+    let mut lines = Lines::new(rest);
+    lines.find(|line| is_status_line(line))?;
+    let headers = lines.take_while(|line| !line.is_empty());
+    let mut headers = headers.filter_map(header);
+    let date = headers.find(|header| header.name.eq_ignore_ascii_case(b"date"))?;
+    http_date(&date.value)
 }
 
 fn is_status_line(line: &[u8]) -> bool {
@@ -240,6 +252,24 @@ mod tests {
             body("PUT / HTTP/1.1\n\na\nHTTP/1.1 401"),
             b"a\nHTTP/1.1 401"
         );
+    }
+
+    #[test]
+    fn the_date_of_a_response_is_the_time() {
+        let time = |text: &str| parse(text.as_bytes()).unwrap().time;
+        let response = "HTTP/1.1 401 Unauthorized\r\nServer: envoy\r\n\
+                        Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\nno";
+        for request in [
+            "GET / HTTP/1.1\n\n",
+            "PUT / HTTP/1.1\nContent-Length: 3\n\na=b\n",
+        ] {
+            assert_eq!(time(&format!("{request}{response}")), Some(1_700_000_000));
+        }
+        assert_eq!(
+            time("PUT / HTTP/1.1\n\nDate: Tue, 14 Nov 2023 22:13:20 GMT"),
+            None
+        );
+        assert_eq!(time("GET / HTTP/1.1\n\nHTTP/1.1 401 no\n\nDate: x"), None);
     }
 
     #[test]

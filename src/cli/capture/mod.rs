@@ -12,8 +12,9 @@
 //!   formats.
 //!
 //! The signed parts of a request are preserved byte by byte, as far as the format has them. A part
-//! that the format lacks is never guessed: it is listed as unknown, or refused if the signature
-//! depends on it.
+//! that the format lacks is listed as unknown, or the capture is refused if the signature depends on
+//! that part. Only two parts are ever assumed, both by `explain`: the scheme is https, and the time
+//! is now.
 
 mod access_log;
 mod axios;

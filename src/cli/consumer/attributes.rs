@@ -11,42 +11,42 @@ use super::mask::UpdateMask;
 /// The attributes, except the name, which only `create` requires.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct AttributeArgs {
-    /// Description of the application for users, at most 1000 bytes [default on create: none]
+    /// Description of the application for users, at most 1000 bytes [default: none]
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Platform of the application, for example ios, at most 255 bytes [default on create: none]
+    /// Platform of the application, for example ios, at most 255 bytes [default: none]
     #[arg(long, value_name = "TEXT")]
     platform: Option<String>,
-    /// Page about the application, an http or https URL [default on create: none]
+    /// Page about the application, an http or https URL [default: none]
     #[arg(long, value_name = "URL")]
     app_url: Option<String>,
-    /// Vouch for the name, description and page; users see a warning otherwise [default on create: false]
+    /// Vouch for the name, description and page; users see a warning otherwise [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     verified: Option<bool>,
-    /// Permitted signature method, may be repeated [default on create: HMAC-SHA1, HMAC-SHA256 and
+    /// Permitted signature method, may be repeated [default: HMAC-SHA1, HMAC-SHA256 and
     /// HMAC-SHA512, and with a public key RSA-SHA256 and RSA-SHA512]
     #[arg(long, value_name = "METHOD", value_parser = SignatureMethod::ALL.map(SignatureMethod::name))]
     signature_method: Vec<String>,
-    /// Permitted flow, may be repeated [default on create: two-legged and three-legged]
+    /// Permitted flow, may be repeated [default: two-legged and three-legged]
     #[arg(long, value_name = "FLOW", value_parser = PossibleValuesParser::new(Flow::NAMES))]
     flow: Vec<String>,
-    /// Permitted callback, an absolute URI or oob, may be repeated [default on create: none]
+    /// Permitted callback, an absolute URI or oob, may be repeated [default: none]
     #[arg(long, value_name = "URI")]
     callback: Vec<String>,
-    /// Permitted scope, may be repeated [default on create: none]
+    /// Permitted scope, may be repeated [default: none]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// Accepted deviation from RFC 5849, see docs/compat.md, may be repeated [default on create: none]
+    /// Accepted deviation from RFC 5849, see docs/compat.md, may be repeated [default: none]
     #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
     compat: Vec<String>,
-    /// Detail of the denials that the consumer receives [default on create: check.deny_detail of the server]
+    /// Detail of the denials that the consumer receives [default: check.deny_detail of the server]
     #[arg(long, value_name = "DETAIL", value_parser = PossibleValuesParser::new(DenyDetail::NAMES))]
     deny_detail: Option<String>,
     /// Time from which the consumer is deprecated, sent in the header Deprecation of responses; for
-    /// example 2030-01-31T00:00:00Z [default on create: not announced]
+    /// example 2030-01-31T00:00:00Z [default: not announced]
     #[arg(long, value_name = "TIME")]
     deprecated_at: Option<Timestamp>,
-    /// Time of the announced end, sent in the header Sunset of responses; it denies no request [default on create: not announced]
+    /// Time of the announced end, sent in the header Sunset of responses; it denies no request [default: not announced]
     #[arg(long, value_name = "TIME")]
     sunset_at: Option<Timestamp>,
 }

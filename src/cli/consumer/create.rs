@@ -11,10 +11,6 @@ use crate::cli::{Usage, input};
 
 /// The arguments of `countersign consumer create`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  countersign consumer create --name 'Printer Example' --scope photos.read \\
-      --callback https://printer.example.com/ready
-  countersign consumer create --name Legacy --consumer-key dpf43f3p2l4k3l03 --consumer-secret-file -")]
 pub(super) struct CreateArgs {
     /// Name of the consumer, which upstreams receive as x-consumer-username
     #[arg(long)]

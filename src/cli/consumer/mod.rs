@@ -38,43 +38,24 @@ enum Command {
     /// Create a consumer and print its secret, which is shown only once
     Create(Box<CreateArgs>),
     /// Show a consumer
-    #[command(after_help = "Example:\n  countersign consumer get dpf43f3p2l4k3l03 --output json")]
     Get(ConsumerSelector),
     /// List all consumers
-    #[command(after_help = "Example:\n  countersign consumer list --limit 20")]
     List(Paging),
-    /// Update the given fields of a consumer
+    /// Update the given fields of a consumer; the others keep their values
     Update(Box<UpdateArgs>),
     /// Delete a consumer and its tokens permanently
-    #[command(
-        after_help = "Examples:\n  countersign consumer delete dpf43f3p2l4k3l03 --dry-run\n  countersign consumer delete dpf43f3p2l4k3l03 --yes"
-    )]
     Delete(DeleteArgs),
     /// Disable a consumer: deny its requests until it is enabled
-    #[command(after_help = "Example:\n  countersign consumer disable dpf43f3p2l4k3l03")]
     Disable(ConsumerArg),
     /// Enable a disabled consumer
-    #[command(after_help = "Example:\n  countersign consumer enable dpf43f3p2l4k3l03")]
     Enable(ConsumerArg),
     /// Give a consumer a new secret and print it; it is shown only once
-    #[command(
-        after_help = "Example:\n  countersign consumer rotate-secret dpf43f3p2l4k3l03 --overlap 7d"
-    )]
     RotateSecret(RotateSecretArgs),
     /// End the overlap of a rotation early: the previous secret expires at once
-    #[command(
-        after_help = "Example:\n  countersign consumer expire-previous-secret dpf43f3p2l4k3l03 --yes"
-    )]
     ExpirePreviousSecret(ExpirePreviousSecretArgs),
     /// Add an RSA public key to a consumer
-    #[command(
-        after_help = "Example:\n  countersign consumer add-rsa-key dpf43f3p2l4k3l03 --rsa-public-key public.pem"
-    )]
     AddRsaKey(AddKeyArgs),
     /// Remove an RSA public key from a consumer
-    #[command(
-        after_help = "Example:\n  countersign consumer remove-rsa-key dpf43f3p2l4k3l03 --fingerprint SHA256"
-    )]
     RemoveRsaKey(RemoveKeyArgs),
 }
 

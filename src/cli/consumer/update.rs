@@ -1,5 +1,6 @@
 //! `countersign consumer update`.
 
+use clap::Arg;
 use countersign::v1;
 
 use super::ConsumerArg;
@@ -8,9 +9,7 @@ use super::mask::{ClearableField, UpdateMask};
 
 /// The arguments of `countersign consumer update`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  countersign consumer update dpf43f3p2l4k3l03 --scope photos.read --scope photos.write
-  countersign consumer update dpf43f3p2l4k3l03 --clear deny-detail --clear sunset-at")]
+#[command(mut_args(without_default))]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     consumer: ConsumerArg,
@@ -26,6 +25,20 @@ pub(super) struct UpdateArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
+
+/// Removes the default of an attribute: an update keeps the fields that are not given.
+fn without_default(argument: Arg) -> Arg {
+    let help = argument.get_help().map(ToString::to_string);
+    match help.as_deref().and_then(|help| help.split_once(DEFAULT)) {
+        Some((help, _)) if argument.get_id() != "etag" => {
+            let help = help.to_owned();
+            argument.help(help)
+        }
+        _ => argument,
+    }
+}
+
+const DEFAULT: &str = " [default: ";
 
 // === impl UpdateArgs ===
 
@@ -55,7 +68,8 @@ mod tests {
 
     use super::*;
     use crate::cli::Usage;
-    use crate::cli::consumer::{Command, tests::command};
+    use crate::cli::consumer::Command;
+    use crate::cli::consumer::tests::{command, parse};
 
     #[test]
     fn only_given_fields_are_updated() {
@@ -147,6 +161,16 @@ mod tests {
             let refused = request(wrong).unwrap_err();
             assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
         }
+    }
+
+    #[test]
+    fn the_help_of_an_attribute_has_a_default_only_on_create() {
+        let help = |words: &[&str]| parse(words).unwrap_err().to_string();
+        let update = help(&["update", "--help"]);
+        assert!(!update.contains("[default: two-legged"), "{update}");
+        assert!(update.contains("[default: change any state]"), "{update}");
+        let create = help(&["create", "--help"]);
+        assert!(create.contains("[default: two-legged"), "{create}");
     }
 
     fn request(options: &[&str]) -> anyhow::Result<v1::UpdateConsumerRequest> {

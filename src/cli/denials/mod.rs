@@ -13,9 +13,11 @@ use super::client::AdminArgs;
 use super::moment;
 use super::output;
 use super::paging::Paging;
+use super::replicas;
 
 /// The arguments of `countersign denials`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = replicas::EXIT_STATUS)]
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,

@@ -208,4 +208,4 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0   the export is complete
   1   the export failed, or lacks records that cannot be read
-  64  wrong usage, an existing file without --force, or --plaintext without consent";
+  64  wrong usage, an existing file without --force, or --plaintext without confirmation";

@@ -15,6 +15,7 @@ use super::replicas;
 
 /// The arguments of `countersign report`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = replicas::EXIT_STATUS)]
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,

@@ -248,7 +248,7 @@ async fn connect(admin: &AdminArgs) -> anyhow::Result<TokenServiceClient<AdminCh
 impl ExchangePasswordArgs {
     fn into_request(self) -> anyhow::Result<v1::ExchangePasswordRequest> {
         let file = Some(self.password_file.as_path());
-        let password = secret_input::read(None, file, "--password-file")?;
+        let password = secret_input::read(None, file, "--password")?;
         Ok(v1::ExchangePasswordRequest {
             consumer_key: self.consumer_key,
             username: self.username,

@@ -163,6 +163,13 @@ fn a_timestamp_is_accepted_for_300_seconds_to_both_sides() {
         (&answer["problem"], &answer["base_string"]),
         (&json!("timestamp_refused"), &json!(PHOTOS_BASE_STRING))
     );
+    assert_eq!(answer["unknown"], json!(["the time: now is assumed"]));
+    let advice = answer["advice"].as_str().unwrap();
+    assert!(
+        advice.starts_with("the signature is correct, but"),
+        "{advice}"
+    );
+    assert!(advice.ends_with("pass that time with --at"), "{advice}");
 }
 
 #[test]
@@ -413,6 +420,12 @@ fn a_wrong_secret_has_no_known_cause() {
     let advice =
         "the signature does not match: compare the base string with the client's, then the secrets";
     assert_eq!(told["advice"], advice);
+    let text = explain(PHOTOS, &wrong[..wrong.len() - 1]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.contains("\ncause           none\nremedy          check that"),
+        "{text}"
+    );
 }
 
 #[test]
