@@ -43,14 +43,14 @@ impl ConsumerCounts {
     pub(super) fn add_allowed(&mut self, method: SignatureMethod, now: UnixTime) {
         self.allowed[method as usize] += 1;
         self.hour.at(now).allowed += 1;
-        self.last_seen = now;
+        self.last_seen = self.last_seen.max(now);
     }
 
     /// Counts an unsigned request that was allowed.
     pub(super) fn add_anonymous(&mut self, now: UnixTime) {
         self.anonymous += 1;
         self.hour.at(now).allowed += 1;
-        self.last_seen = now;
+        self.last_seen = self.last_seen.max(now);
     }
 
     /// Counts a refused request.
@@ -60,7 +60,7 @@ impl ConsumerCounts {
             None => self.refused.push((kind, 1)),
         }
         self.hour.at(now).add_refused(kind.mode);
-        self.last_seen = now;
+        self.last_seen = self.last_seen.max(now);
     }
 
     /// Counts the explanation of a request that is counted as refused already.

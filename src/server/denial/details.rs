@@ -1,10 +1,10 @@
 //! The facts about a denial that only operators see: what was needed, and what the request had.
 //!
 //! # Security
-//! Of the caller's own values, facts quote the nonce and the realm of a proven request. Of any
-//! other request, they quote `oauth_timestamp`, `oauth_version`, `oauth_signature_method`, the
-//! media type and the `content-length`, each only if it is one short value, and otherwise `***`:
-//! a longer one may hold a secret that the client joined to it.
+//! Facts quote the nonce and the realm of a proven request. They quote `oauth_timestamp`,
+//! `oauth_version`, `oauth_signature_method`, the media type and the `content-length` of any other
+//! request, each only if it is one short value, and otherwise `***`: a longer one may hold a secret
+//! that the client joined to it.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
