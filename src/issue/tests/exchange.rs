@@ -20,11 +20,7 @@ async fn authorized_credentials_are_exchanged_for_a_token_of_the_user() {
         .await
         .unwrap()
         .verifier;
-    let issued = world
-        .issuer
-        .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-        .await
-        .unwrap();
+    let issued = world.exchange(&asked, &verifier).await.unwrap();
     assert_eq!(
         (issued.token.user_id, issued.screen_name.as_str()),
         (Some(id("jane")), "Jane")
@@ -43,10 +39,7 @@ async fn authorized_credentials_are_exchanged_for_a_token_of_the_user() {
         .unwrap();
     assert_eq!(shown.state, TokenState::Active);
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenUsed
     );
 }
@@ -60,11 +53,7 @@ async fn a_token_is_valid_as_long_as_the_terms_say() {
     .await;
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
-    let issued = world
-        .issuer
-        .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-        .await
-        .unwrap();
+    let issued = world.exchange(&asked, &verifier).await.unwrap();
     assert_eq!(
         issued.token.expires_at,
         Some(NOW.plus(Duration::from_secs(60)))
@@ -79,11 +68,7 @@ async fn a_pin_is_accepted_in_the_groups_of_the_page() {
         let (asked, verifier) = authorized_at(&world, "oob").await;
         let (first, second) = verifier.expose().split_at(4);
         let typed = secret(&String::from_utf8([first, gap.as_bytes(), second].concat()).unwrap());
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &typed, &ADMIN)
-            .await
-            .unwrap();
+        world.exchange(&asked, &typed).await.unwrap();
     }
 }
 
@@ -94,18 +79,12 @@ async fn a_wrong_pin_counts_once_however_it_is_typed() {
     let (asked, verifier) = authorized_at(&world, "oob").await;
     for wrong in ["9999 9999", "99999999", "9999-9999", "", " - "] {
         assert_err!(
-            world
-                .issuer
-                .exchange_request_token(&key(), &asked, &secret(wrong), &ADMIN)
-                .await,
+            world.exchange(&asked, &secret(wrong)).await,
             IssueError::VerifierRefused
         );
     }
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenRefused
     );
 }
@@ -118,10 +97,7 @@ async fn a_verifier_of_a_callback_has_no_gaps() {
     let (first, second) = verifier.expose().split_at(4);
     let typed = secret(&String::from_utf8([first, b" ", second].concat()).unwrap());
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &typed, &ADMIN)
-            .await,
+        world.exchange(&asked, &typed).await,
         IssueError::VerifierRefused
     );
 }
@@ -165,40 +141,22 @@ async fn a_wrong_verifier_is_counted_and_the_fifth_refuses() {
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
     for _ in 0..4 {
-        let wrong = world
-            .issuer
-            .exchange_request_token(&key(), &asked, &secret("wrong"), &ADMIN)
-            .await;
+        let wrong = world.exchange(&asked, &secret("wrong")).await;
         assert_err!(wrong, IssueError::VerifierRefused);
     }
     let (second, right) = authorized(&world).await;
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &second, &secret(""), &ADMIN)
-            .await,
+        world.exchange(&second, &secret("")).await,
         IssueError::VerifierRefused
     );
-    assert!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &second, &right, &ADMIN)
-            .await
-            .is_ok()
-    );
+    assert!(world.exchange(&second, &right).await.is_ok());
 
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &secret("wrong"), &ADMIN)
-            .await,
+        world.exchange(&asked, &secret("wrong")).await,
         IssueError::VerifierRefused
     );
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenRefused
     );
 }
@@ -226,10 +184,7 @@ async fn wrong_verifiers_that_race_are_all_counted() {
     }
     assert_eq!(told, 5);
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenRefused
     );
 }
@@ -238,12 +193,7 @@ async fn wrong_verifiers_that_race_are_all_counted() {
 async fn unauthorized_credentials_are_not_exchanged() {
     let world = World::new().await;
     world.consumer().await;
-    let exchange = async |asked: &Token| {
-        world
-            .issuer
-            .exchange_request_token(&key(), asked, &secret("v"), &ADMIN)
-            .await
-    };
+    let exchange = async |asked: &Token| world.exchange(asked, &secret("v")).await;
     assert_err!(
         exchange(&token("unknown")).await,
         IssueError::UnknownRequestToken(_)
@@ -281,13 +231,7 @@ async fn another_consumer_can_neither_exchange_nor_burn_temporary_credentials() 
             .await;
         assert_err!(stolen, IssueError::UnknownRequestToken(_));
     }
-    assert!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await
-            .is_ok()
-    );
+    assert!(world.exchange(&asked, &verifier).await.is_ok());
 }
 
 #[tokio::test]
@@ -296,12 +240,7 @@ async fn changes_after_the_consent_count() {
     world.consumer().await;
     world.user("jane").await;
     let (asked, verifier) = authorized(&world).await;
-    let exchange = async || {
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await
-    };
+    let exchange = async || world.exchange(&asked, &verifier).await;
 
     world
         .issuer
@@ -350,10 +289,7 @@ async fn revoking_a_users_tokens_ends_the_authorization() {
         .await
         .unwrap();
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenRefused
     );
     world
@@ -362,10 +298,7 @@ async fn revoking_a_users_tokens_ends_the_authorization() {
         .await
         .unwrap();
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::UnknownRequestToken(_)
     );
 }
@@ -377,10 +310,7 @@ async fn an_exchange_that_comes_too_late_gets_nothing() {
     let (asked, verifier) = authorized(&world).await;
     world.pass(Duration::from_secs(600));
     assert_err!(
-        world
-            .issuer
-            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
-            .await,
+        world.exchange(&asked, &verifier).await,
         IssueError::RequestTokenExpired
     );
 }

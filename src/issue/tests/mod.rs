@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Actor, Consent, ConsumerAttributes, ConsumerDraft, Directory, IssueError, Issuer, IssuerTerms,
-    RequestTokenDraft, TokenDraft, UserDraft,
+    Actor, Consent, ConsumerAttributes, ConsumerDraft, Directory, IssueError, IssuedToken, Issuer,
+    IssuerTerms, RequestTokenDraft, TokenDraft, UserDraft,
 };
 use crate::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use crate::config::{Config, StoreUrl};
@@ -40,6 +40,17 @@ struct World {
 impl World {
     async fn new() -> Self {
         Self::with(|_| {}, None).await
+    }
+
+    /// Exchanges temporary credentials of the consumer.
+    async fn exchange(
+        &self,
+        request_token: &Token,
+        verifier: &Secret,
+    ) -> Result<IssuedToken, IssueError> {
+        self.issuer
+            .exchange_request_token(&key(), request_token, verifier, &ADMIN)
+            .await
     }
 
     async fn with(
