@@ -30,9 +30,9 @@ struct RequestTokenGrant {
 impl Issuer {
     /// Exchanges authorized temporary credentials, exactly once.
     ///
-    /// A user may have typed a PIN in groups, as the page shows it. The fifth wrong verifier
-    /// refuses the credentials permanently. Of concurrent calls, each that
-    /// returns [`IssueError::VerifierRefused`] was counted.
+    /// A user may have typed a PIN in groups, as the page shows it. The fifth wrong verifier refuses
+    /// the credentials permanently. Of concurrent calls, each that returns
+    /// [`IssueError::VerifierRefused`] was counted.
     ///
     /// # Errors
     /// [`IssueError::UnknownRequestToken`], the `RequestToken…` ones,
