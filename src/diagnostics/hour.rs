@@ -31,7 +31,8 @@ pub struct MinuteReport {
     pub allowed: u64,
     /// The refused requests by reason.
     pub refused: Vec<WordTally>,
-    /// The failures of Countersign by label. Each is `denied`: no failure lets a request pass.
+    /// The failures of Countersign by label. Each counts as `denied`; the failure mode of Envoy
+    /// decides about the request.
     pub failed: Vec<WordTally>,
 }
 

@@ -40,7 +40,7 @@ pub struct DenialRecord {
     pub profiles: CompatSet,
     /// The name of the consumer with that key; empty if no consumer has it.
     pub consumer_name: String,
-    /// The address of the client; empty if it is unknown.
+    /// The address of the client, or of a proxy in front of Envoy; empty if it is unknown.
     pub client_address: String,
     /// `x-request-id`; empty if the request has none.
     pub request_id: String,

@@ -4,7 +4,8 @@
 //! Facts quote the nonce and the realm of a proven request. They quote `oauth_timestamp`,
 //! `oauth_version`, `oauth_signature_method`, the media type and the `content-length` of any other
 //! request, each only if it is one short value, and otherwise `***`: a longer one may hold a secret
-//! that the client joined to it.
+//! that the client joined to it. A token is named, with its user, as its record has it; secrets never
+//! are.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};

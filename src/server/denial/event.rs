@@ -1,8 +1,8 @@
 //! The log events of denials and failures.
 //!
 //! # Security
-//! Texts of the caller are cut and escaped, so that they cannot forge a line. Header, query and body
-//! are never logged.
+//! Texts of the caller are cut and escaped, so that they cannot forge a line. No whole
+//! header, query or body is logged; `details` lists the values that are quoted.
 
 use super::call::{Call, CallKind, Outcome, OwnFailure};
 use crate::diagnostics::RefusedRequest;

@@ -13,7 +13,7 @@ pub(crate) struct ReportedRequest<'a> {
     pub(crate) host: &'a [u8],
     /// The path and the query.
     pub(crate) target: &'a [u8],
-    /// The address of the client; empty if it is unknown.
+    /// The address of the client, or of a proxy in front of Envoy; empty if it is unknown.
     pub(crate) client_address: String,
     /// `x-request-id`; empty if the request has none.
     pub(crate) request_id: &'a [u8],

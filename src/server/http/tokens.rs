@@ -117,12 +117,13 @@ impl TokenEndpoints {
             |_| Denial::of(Reason::HttpMethod),
             |signed| Denial::unproven(Reason::HttpMethod, &signed),
         );
-        let reported = request.reported(self.verifier.limits(request.rules()));
-        drop(self.reporter.deny(call, &reported, &denial, None));
         let (allowed, detail) = match http.allow_get {
             true => ("GET, POST", "Send a POST or a GET"),
             false => ("POST", "Send a POST"),
         };
+        let reported = request.reported(self.verifier.limits(request.rules()));
+        let advice = Some(detail.to_owned());
+        drop(self.reporter.deny(call, &reported, &denial, advice));
         let mut answer = guard::refusal(StatusCode::METHOD_NOT_ALLOWED, detail);
         answer
             .headers_mut()

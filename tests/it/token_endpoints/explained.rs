@@ -295,11 +295,26 @@ async fn a_get_is_recorded_with_the_setting_that_permits_it() {
         (&*denial.reason, &*denial.http_method, &denial.consumer_key),
         ("http_method", "GET", &printer.consumer_key)
     );
+    assert_eq!(denial.advice, "Send a POST");
     assert!(
         world.countersign.log().contains("http.allow_get = true"),
         "{}",
         world.countersign.log()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_advice_for_a_wrong_method_names_every_allowed_one() {
+    let world = World::with("http.allow_get = true\n").await;
+    let mut watch = world.watch().await;
+    let refused = world
+        .send(&Request::new("PUT", "/oauth/request_token"))
+        .await;
+    assert_eq!(
+        (refused.status, &refused.json()["detail"]),
+        (405, &"Send a POST or a GET".into())
+    );
+    assert_eq!(next(&mut watch).await.advice, "Send a POST or a GET");
 }
 
 /// A service that clients reach over https.
@@ -310,8 +325,12 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let countersign =
-            Countersign::start("memory:", "http.public_url = \"https://api.example.com\"\n").await;
+        Self::with("").await
+    }
+
+    async fn with(settings: &str) -> Self {
+        let settings = format!("http.public_url = \"https://api.example.com\"\n{settings}");
+        let countersign = Countersign::start("memory:", &settings).await;
         let observer = Observer::of(&countersign).await;
         Self {
             countersign,
