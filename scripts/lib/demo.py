@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import time
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from stack import COUNTERSIGN, LOGS, Request, Stack
@@ -20,13 +21,14 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         # An exception unwinds the stack, which ends all processes.
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
-    with Stack() as stack:
+    is_kept = "--keep" in sys.argv[1:]
+    with Stack(on_usual_ports=is_kept) as stack:
         print(f"Envoy listens on {stack.address}; logs are in {LOGS}/.\n")
         credentials = Credentials(stack)
         print(line("request", "response", "upstream saw"))
         unexpected = sum(not show(stack, *row) for row in rows(stack, credentials))
         print(f"\n{summary(unexpected)}", flush=True)
-        if "--keep" in sys.argv[1:]:
+        if is_kept:
             stay(stack, credentials)
         return 1 if unexpected else 0
 
@@ -136,12 +138,52 @@ def caller(environ):
 
 
 def stay(stack, who):
-    command = [COUNTERSIGN, "sign", "GET", f"http://{stack.address}{PHOTOS}", *who.alice, "--output=curl"]
-    print(f'\nEverything keeps running until Ctrl-C. To send a signed request with curl:\n\n  eval "$({shlex.join(command)})"\n', flush=True)
+    print(hints(stack, who), flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         while stack.is_running():
             time.sleep(0.2)
         sys.exit(f"error: Envoy or Countersign stopped unexpectedly; see the logs in {LOGS}/")
+
+
+def hints(stack, who):
+    """Returns what a person can try in another terminal: where things are, and commands that work as printed."""
+    keys = shlex.join(option for option in who.alice if "secret" not in option)
+    secrets = dict(option.removeprefix("--").split("=", 1) for option in who.alice if "secret" in option)
+    variables = {
+        "COUNTERSIGN_SERVER": f"http://{stack.api}",
+        "COUNTERSIGN_DATA_DIR": stack.data,
+        "COUNTERSIGN_CONSUMER_SECRET": secrets["consumer-secret"],
+        "COUNTERSIGN_TOKEN_SECRET": secrets["token-secret"],
+    }
+    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in variables.items())
+    port = stack.address.rpartition(":")[2]
+    return f"""
+Everything keeps running until Ctrl-C.
+
+  clients   http://localhost:{port}/
+  console   http://{stack.ops}/console    log in with the content of {stack.data}/admin-token
+  data      {stack.data}    removed at the end
+  logs      {LOGS.absolute()}
+
+To try it in another terminal:
+
+  cd {shlex.quote(str(Path.cwd()))}
+  export PATH=$PWD/{Path(COUNTERSIGN).parent}:$PATH
+{exports}
+
+A signed request passes:
+
+  countersign sign GET 'http://localhost:{port}{PHOTOS}' {keys} --output curl | sh
+
+A request that was signed for https, as if TLS ended before Envoy, is denied. See why, of all denials, of the last one, and from
+the request alone:
+
+  countersign sign GET 'https://localhost:{port}{PHOTOS}' {keys} --output curl | sed s/https:/http:/ >{LOGS}/denied.txt
+  sh {LOGS}/denied.txt
+  countersign denials
+  countersign denials DECISION_ID
+  countersign explain {LOGS}/denied.txt
+"""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs Envoy with deploy/envoy, Countersign with its embedded store, and an upstream, all on free ports."""
+"""Runs Envoy and Countersign with deploy/envoy and the embedded store, and an upstream."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import urlsplit
 
+import ports
 import upstream
 
 COUNTERSIGN = "target/debug/countersign"
@@ -24,20 +25,28 @@ START_TIMEOUT = 30
 REQUEST_TIMEOUT = 30
 STOP_TIMEOUT = 10
 
+CONFIG = "deploy/envoy/countersign.toml"
 SETTINGS = {
     "COUNTERSIGN_LOG__JSON": "true",
     "COUNTERSIGN_LOG__FILTER": "info,countersign=debug",
     "COUNTERSIGN_CHECK__REALM": "demo",
-    # True because deploy/envoy has allow_partial_message: false.
-    "COUNTERSIGN_CHECK__ENVOY_SENDS_WHOLE_BODIES": "true",
-    # deploy/envoy retries a check that a replica did not answer.
-    "COUNTERSIGN_NONCE__TRUST_ENVOY_REQUEST_ID": "true",
     "COUNTERSIGN_SHUTDOWN__DELAY": "0s",
 }
+LISTENERS = ("check", "api", "http", "ops")
+# The ports of deploy/envoy/envoy.yaml and of the listeners: Envoy's for clients and for administrators, those of
+# Countersign, and the upstream's.
+CLIENTS, ADMIN, CHECK, API, HTTP, OPS, UPSTREAM = USUAL = (10000, 9901, 50051, 50052, 8080, 9090, 8000)
 
 
 class Stack:
-    """The running processes and the upstream, which stop when the context ends."""
+    """The running processes and the upstream, which stop when the context ends.
+
+    They listen on free ports: with `on_usual_ports`, on those that deploy/envoy names, except the taken ones.
+    """
+
+    def __init__(self, on_usual_ports=False):
+        # The port 0 stands for any free one.
+        self._ports = ports.choose(USUAL) if on_usual_ports else dict.fromkeys(USUAL, 0)
 
     def __enter__(self):
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -45,9 +54,9 @@ class Stack:
         with contextlib.ExitStack() as ending:
             self.data = ending.enter_context(tempfile.TemporaryDirectory(prefix="countersign-demo."))
             ending.callback(lambda: [end(process) for process in reversed(self.processes)])
-            server = upstream.serve(self._record)
+            server = upstream.serve(self._record, self._ports[UPSTREAM])
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            self.check, self.api, self.http = self._start_countersign()
+            self.check, self.api, self.http, self.ops = self._start_countersign()
             self.address = self._start_envoy(server.server_port)
             self._ending = ending.pop_all()
         return self
@@ -88,25 +97,24 @@ class Stack:
 
     def _start_countersign(self):
         log = LOGS / "countersign.log"
-        listen = [f"--{listener}=127.0.0.1:0" for listener in ("check", "api", "http", "ops")]
-        self._start([COUNTERSIGN, "serve", "--data-dir", self.data, *listen], log, SETTINGS)
+        chosen = zip(LISTENERS, (CHECK, API, HTTP, OPS))
+        listen = [f"--{listener}={ports.ADDRESS}:{self._ports[port]}" for listener, port in chosen]
+        self._start([COUNTERSIGN, "serve", "--config", CONFIG, "--data-dir", self.data, *listen], log, SETTINGS)
 
         def addresses():
             lines = log.read_text().rpartition("\n")[0].splitlines()
             events = [json.loads(line) for line in lines if line.startswith("{")]
             found = {event["listener"]: event["address"] for event in events if event.get("message") == "listening"}
-            return found.get("ops") and (found["check"], found["api"], found["http"])
+            return found.get("ops") and [found[listener] for listener in LISTENERS]
 
         return self._wait_for(addresses, f"Countersign did not start listening; see {log}")
 
     def _start_envoy(self, upstream_port):
-        text = Path("deploy/envoy/envoy.yaml").read_text()
         check, http = (listener.rpartition(":")[2] for listener in (self.check, self.http))
-        ports = {10000: 0, 9901: 0, 50051: check, 8080: http, 8000: upstream_port}
-        for port, real in ports.items():
-            text = text.replace(f"port_value: {port} ", f"port_value: {real} ")
+        real = {**self._ports, CHECK: check, HTTP: http, UPSTREAM: upstream_port}
+        text = Path("deploy/envoy/envoy.yaml").read_text()
         config, admin, log = LOGS / "envoy.yaml", Path(self.data, "envoy-admin"), LOGS / "envoy.log"
-        config.write_text(text)
+        config.write_text(ports.in_envoy_configuration(text, real))
         options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"]
         self._start([ENVOY, "-c", str(config), "--admin-address-path", str(admin), *options], log)
 

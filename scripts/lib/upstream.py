@@ -36,6 +36,10 @@ class _Silent(WSGIRequestHandler):
 
 
 if __name__ == "__main__":
-    server = serve(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    try:
+        server = serve(port=port)
+    except OSError as error:
+        sys.exit(f"error: cannot listen on 127.0.0.1:{port}: {error.strerror}; pass another port")
     print(f"listening on 127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
     server.serve_forever()

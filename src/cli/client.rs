@@ -64,7 +64,7 @@ pub(crate) struct AdminArgs {
 /// TLS towards a server.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TlsArgs {
-    /// PEM file with the CA certificates of an https server, which needs this option
+    /// PEM file with the CA certificates of the server; required for https
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA", global = true, help_heading = HEADING)]
     ca: Option<PathBuf>,
     /// PEM file with a client certificate chain, which can replace the token [default: none]

@@ -237,7 +237,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "countersign export consumers.yaml --format yaml    # without secrets, for apply",
             "countersign export backup.jsonl                    # sealed: needs the master key to restore",
             "countersign export - > backup.jsonl",
-            "countersign export everything.jsonl --plaintext    # secrets in clear, for another product",
+            "countersign export everything.jsonl --plaintext    # secrets in plaintext, for another product",
         ],
     ),
     (

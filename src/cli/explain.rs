@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// File with the request, in one of the formats below; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Scheme by which the request reached Envoy [default: that of the capture, else https]
+    /// Scheme with which the request reached Envoy [default: that of the capture, else https]
     #[arg(long, value_enum)]
     scheme: Option<SchemeArg>,
     /// Host header, for captures without one, such as access logs [default: that of the capture]

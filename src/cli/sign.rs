@@ -234,7 +234,8 @@ impl SigningKeys {
         }
     }
 
-    /// Returns the key that the method needs and that was not given.
+    /// Returns what the method needs and was not given. A token secret without its token would change
+    /// the signature, and none would verify it.
     const fn missing(&self, has_token: bool) -> Option<&'static str> {
         match (self.method.is_rsa(), has_token) {
             (true, _) if self.private_key.is_none() => Some("needs --private-key"),
@@ -242,6 +243,9 @@ impl SigningKeys {
             (false, true) if self.token_secret.is_none() => {
                 Some("with a token needs --token-secret")
             }
+            (false, false) if self.token_secret.is_some() => Some(
+                "with a token secret needs --token: pass it, or unset COUNTERSIGN_TOKEN_SECRET",
+            ),
             _ => None,
         }
     }

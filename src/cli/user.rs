@@ -71,7 +71,7 @@ struct SetPasswordArgs {
 struct DeleteArgs {
     #[command(flatten)]
     user: UserIdArg,
-    /// Refuse if the user was changed since it had this etag [default: delete any state]
+    /// Fail unless the user still has this etag [default: delete any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
     /// Show the user, and change nothing

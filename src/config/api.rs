@@ -17,7 +17,7 @@ pub struct ApiConfig {
     pub admin_clients: Vec<String>,
     /// Names in client certificates that replace the issuer token.
     pub issuer_clients: Vec<String>,
-    /// The permission of administrators to export secrets in clear.
+    /// The permission of administrators to export secrets in plaintext.
     pub allow_plaintext_export: bool,
 }
 

@@ -103,13 +103,13 @@ const fn for_body(gap: BodyGap) -> &'static str {
             "set with_request_body on Envoy's ext_authz filter; a request without a body needs \
              Content-Length: 0, and an upgrade request cannot carry a signed form"
         }
-        BodyGap::TooLarge => "send at most 64 KiB to the token endpoints",
+        BodyGap::TooLarge => "make the client send at most 64 KiB to the token endpoints",
         BodyGap::LengthMismatch => {
             "find the hop between the client and Countersign that cuts or changes the body"
         }
         BodyGap::LengthUnknown => {
-            "send Content-Length, or set check.envoy_sends_whole_bodies = true if Envoy has \
-             allow_partial_message: false"
+            "make the client send Content-Length, or set check.envoy_sends_whole_bodies = true if Envoy \
+             has allow_partial_message: false"
         }
         BodyGap::Altered => "set pack_as_bytes: true in with_request_body of Envoy",
     }
@@ -117,10 +117,10 @@ const fn for_body(gap: BodyGap) -> &'static str {
 
 const fn for_parameter(problem: ParameterProblem) -> &'static str {
     match problem {
-        ParameterProblem::Absent => "let the client send the parameter, and sign it",
-        ParameterProblem::Duplicate => "let the client send the parameter once",
+        ParameterProblem::Absent => "make the client send the parameter, and sign it",
+        ParameterProblem::Duplicate => "make the client send the parameter once",
         ParameterProblem::Unexpected => {
-            "let the client omit the parameter: /oauth/request_token is signed without a token"
+            "make the client omit the parameter: /oauth/request_token is signed without a token"
         }
         ParameterProblem::Invalid => {
             "correct the parameter in the client; for oauth_callback and scope, `countersign consumer \
@@ -132,7 +132,7 @@ const fn for_parameter(problem: ParameterProblem) -> &'static str {
 // === the remedies ===
 
 const UNSIGNED: &str = "\
-    let the client sign its requests, or set require = \"optional\" for the route if unsigned \
+    make the client sign its requests, or set require = \"optional\" for the route if unsigned \
     requests may pass";
 
 const UNKNOWN_CONSUMER: &str = "\
@@ -140,49 +140,49 @@ const UNKNOWN_CONSUMER: &str = "\
     create --name NAME --consumer-key KEY`; `countersign consumer list` shows all keys";
 
 const UNKNOWN_TOKEN: &str = "\
-    let the client use the token together with the consumer key that it was issued to, or get a \
+    make the client use the token together with the consumer key that it was issued to, or get a \
     new token; `countersign token list --consumer-key KEY` shows those of a consumer";
 
 const METHOD_NOT_ALLOWED: &str = "\
-    sign with a method of the consumer, or permit this one: `countersign consumer update KEY \
-    --signature-method METHOD` with every permitted method; an RSA method also needs \
+    make the client sign with a method of the consumer, or permit this one: `countersign consumer \
+    update KEY --signature-method METHOD` with every permitted method; an RSA method also needs \
     --rsa-public-key FILE, an HMAC method a consumer secret";
 
 const PLAINTEXT_WITHOUT_HTTPS: &str = "\
-    sign with HMAC-SHA256; to accept PLAINTEXT, set origin = \"https://HOST\" for the route \
-    (token endpoints: http.public_url) if clients reach it over https";
+    make the client sign with HMAC-SHA256; to accept PLAINTEXT, set origin = \"https://HOST\" for \
+    the route (token endpoints: http.public_url) if clients reach it over https";
 
 const CONSUMER_DISABLED: &str = "\
     run `countersign consumer enable KEY` if the consumer may send requests again";
 
 const TOKEN_REVOKED: &str = "\
-    revocation is permanent: let the client get a new token, or run `countersign token create \
+    revocation is permanent: make the client get a new token, or run `countersign token create \
     --consumer-key KEY --user-id USER`";
 
 const TOKEN_EXPIRED: &str = "\
-    let the client get a new token; --expires-in of `countersign token create` and \
+    make the client get a new token; --expires-in of `countersign token create` and \
     issue.access_token_ttl set the lifetime";
 
 const USER_DISABLED: &str = "\
     run `countersign user enable USER` if the user's tokens may be used again";
 
 const TOKEN_USED: &str = "\
-    let the client start again with /oauth/request_token: temporary credentials can be exchanged \
+    make the client start again with /oauth/request_token: temporary credentials can be exchanged \
     once";
 
 const TOKEN_UNDECIDED: &str = "\
-    let the client send the user to /oauth/authorize?oauth_token=TOKEN, and exchange the token \
+    make the client send the user to /oauth/authorize?oauth_token=TOKEN, and exchange the token \
     after the user has decided";
 
 const USER_REFUSED: &str = "\
-    let the client start again with /oauth/request_token, and ask the user to allow it";
+    make the client start again with /oauth/request_token, and ask the user to allow it";
 
 const VERIFIER_INVALID: &str = "\
-    let the client send the oauth_verifier that its callback or the page of /oauth/authorize \
-    showed, unchanged; after five wrong ones it has to start again";
+    make the client send the oauth_verifier that its callback or the page of /oauth/authorize \
+    showed, unchanged; after five wrong ones, it has to start again";
 
 const PASSWORD_REFUSED: &str = "\
-    let the user type name and password again; `countersign user list` shows the users, and \
+    ask the user to type name and password again; `countersign user list` shows the users, and \
     `countersign user set-password` sets a new password";
 
 const TOO_MANY_ATTEMPTS: &str = "\
@@ -192,52 +192,52 @@ const FLOW_NOT_ALLOWED: &str = "\
     permit the flow: `countersign consumer update KEY --flow FLOW` with every permitted flow";
 
 const TOKEN_REQUIRED: &str = "\
-    let the client sign with a token, or permit the flow two-legged: `countersign consumer update \
-    KEY --flow two-legged` with every other permitted flow";
+    make the client sign with a token, or permit the flow two-legged: `countersign consumer \
+    update KEY --flow two-legged` with every other permitted flow";
 
 const TIMESTAMP_REFUSED: &str = "\
-    set the clock of the client (NTP), and let it sign at the time it sends; if requests wait in \
+    set the clock of the client (NTP), and make it sign when it sends; if requests wait in \
     a queue of the client, raise verify.timestamp_window";
 
 const TIMESTAMP_FENCED: &str = "\
-    let the client sign again: the store may have lost nonces from before the time in the \
+    make the client sign again: the store may have lost nonces from before the time in the \
     details; if this goes on, see `Replay windows` in docs/operations.md";
 
-const NONCE_WITHOUT_TIMESTAMP: &str = "send oauth_timestamp whenever oauth_nonce is sent";
+const NONCE_WITHOUT_TIMESTAMP: &str = "make the client send oauth_timestamp with every oauth_nonce";
 
 const NONCE_USED: &str = "\
-    let the client draw a new oauth_nonce for every request, and sign again for every retry; if \
+    make the client draw a new oauth_nonce for every request, and sign again for every retry; if \
     Envoy retries checks, set nonce.trust_envoy_request_id = true";
 
 const USER_REQUIRED: &str = "\
-    let the client sign with a token that acts for a user, or set require = \"consumer\" for the \
+    make the client sign with a token that acts for a user, or set require = \"consumer\" for the \
     route";
 
 const SCOPE_MISSING: &str = "\
     give the missing scopes to the consumer (`countersign consumer update KEY --scope SCOPE` with \
-    every scope) and let it get a token with them, or change the scopes of the rule";
+    every scope) and make the client get a token with them, or change the scopes of the rule";
 
 const REALM_MISMATCH: &str = "\
-    let the client sign with the needed realm, or set check.realm_match = false";
+    make the client sign with the needed realm, or set check.realm_match = false";
 
 const HTTP_METHOD: &str = "\
-    let the client send a POST, or set http.allow_get = true for clients that can only send GET";
+    make the client send a POST, or set http.allow_get = true for clients that can only send GET";
 
 const NOT_HTTP: &str = "\
     use Envoy's HTTP filter envoy.filters.http.ext_authz, not the network filter";
 
 const AMBIGUOUS_HEADERS: &str = "\
-    let one program write the CheckRequest: headers or header_map, body or raw_body";
+    send each part once in the CheckRequest: headers or header_map, body or raw_body";
 
 const UNKNOWN_SCHEME: &str = "\
     set origin = \"https://HOST\" for the route, or scheme_header_transformation in Envoy";
 
 const AMBIGUOUS_PATH: &str = "\
-    send the path without //, dot segments, backslashes and their escapes; rules with a \
-    path_prefix make Countersign refuse such paths";
+    make the client send the path without //, dot segments, backslashes and their escapes; rules \
+    with a path_prefix make Countersign refuse such paths";
 
 const HEADER_MALFORMED: &str = "\
-    let the client send `Authorization: OAuth name=\"value\", ...`, each name and value \
+    make the client send `Authorization: OAuth name=\"value\", ...`, each name and value \
     percent-encoded";
 
 const SEVERAL_AUTHORIZATIONS: &str = "\
@@ -246,61 +246,66 @@ const SEVERAL_AUTHORIZATIONS: &str = "\
 const SEVERAL_CONTENT_TYPES: &str = "\
     find the client or proxy that adds a second Content-Type, and send one";
 
-const TOO_MANY_PARAMETERS: &str = "send fewer parameters, or raise verify.max_parameters";
+const TOO_MANY_PARAMETERS: &str =
+    "make the client send fewer parameters, or raise verify.max_parameters";
 
 const PARAMETERS_TOO_LARGE: &str = "\
-    send less, or raise max_form_bytes of the route (at most 256 KiB); a larger body needs \
-    another Content-Type and oauth_body_hash";
+    make the client send less, or raise max_form_bytes of the route (at most 256 KiB); a larger \
+    body needs another Content-Type and oauth_body_hash";
 
-const BAD_ESCAPE: &str = "percent-encode in the client: a plain % becomes %25";
+const BAD_ESCAPE: &str = "make the client percent-encode: a plain % becomes %25";
 
 const SEVERAL_PLACES: &str = "\
-    send all oauth_* parameters in the Authorization header; a proxy or redirect may have added \
-    those in the query";
+    make the client send all oauth_* parameters in the Authorization header; a proxy or redirect \
+    may have added those in the query";
 
 const DUPLICATE: &str = "\
-    send the parameter once; a second layer of the client may sign the request again";
+    make the client send the parameter once; a second layer of it may sign the request again";
 
 const ABSENT: &str = "\
-    send and sign the missing parameters; if the client does, find the proxy that removes them";
+    make the client send and sign the missing parameters; if it does, find the proxy that removes \
+    them";
 
-const EMPTY: &str = "let the client send a value: it may lack a part of its configuration";
+const EMPTY: &str = "make the client send a value: it may lack a part of its configuration";
 
-const TOO_LONG: &str = "let the client send at most 4096 bytes in each oauth_* parameter";
+const TOO_LONG: &str = "make the client send at most 4096 bytes in each oauth_* parameter";
 
 const VERSION_UNSUPPORTED: &str = "\
-    omit oauth_version or send 1.0; for 1.0a, 1.0A and 1, run `countersign consumer update KEY \
-    --compat version-lenient` with every other profile of the consumer";
+    make the client omit oauth_version or send 1.0; for 1.0a, 1.0A and 1, run `countersign \
+    consumer update KEY --compat version-lenient` with every other profile of the consumer";
 
 const SIGNATURE_METHOD_UNSUPPORTED: &str = "\
-    sign with HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, RSA-SHA256, RSA-SHA512 or PLAINTEXT";
+    make the client sign with HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, RSA-SHA256, \
+    RSA-SHA512 or PLAINTEXT";
 
-const TIMESTAMP_MALFORMED: &str = "send oauth_timestamp as whole seconds since 1970";
+const TIMESTAMP_MALFORMED: &str =
+    "make the client send oauth_timestamp as whole seconds since 1970";
 
-const TIMESTAMP_IN_MILLISECONDS: &str = "divide oauth_timestamp by 1000 in the client";
+const TIMESTAMP_IN_MILLISECONDS: &str = "make the client divide oauth_timestamp by 1000";
 
-const TARGET_MALFORMED: &str = "send a path that begins with / and has no #";
+const TARGET_MALFORMED: &str = "make the client send a path that begins with / and has no #";
 
-const AUTHORITY_MALFORMED: &str = "send one Host header with one host, and maybe a port";
+const AUTHORITY_MALFORMED: &str =
+    "make the client send one Host header with one host, and at most one port";
 
 const BODY_UNTYPED: &str = "\
-    let the client send a Content-Type or oauth_body_hash, or set untyped_body = \"allow\" for \
+    make the client send a Content-Type or oauth_body_hash, or set untyped_body = \"allow\" for \
     the route if its backend never reads a form; a POST without a body needs Content-Length: 0";
 
 const BODY_TYPE_UNCLEAR: &str = "\
-    let the client send a valid Content-Type or oauth_body_hash, or set untyped_body = \"allow\" \
+    make the client send a valid Content-Type or oauth_body_hash, or set untyped_body = \"allow\" \
     for the route if its backend never reads a form";
 
 const SIGNATURE_MISMATCH: &str = "\
-    set diagnostics.explain = true to see the cause, or compare base string and secrets with \
-    `countersign explain`";
+    look up the cause with `countersign denials DECISION_ID`, or run `countersign explain` with \
+    the request; the former needs diagnostics.explain = true";
 
 const SIGNATURE_NOT_CANONICAL: &str = "\
-    let the client send the base64 of the signature with its padding, percent-encoded once";
+    make the client send the base64 of the signature with its padding, percent-encoded once";
 
 const BODY_HASH_ABSENT: &str = "\
-    let the client sign oauth_body_hash, or set body_hash = \"accept\" for the route";
+    make the client sign oauth_body_hash, or set body_hash = \"accept\" for the route";
 
 const BODY_HASH_MISMATCH: &str = "\
-    let the client hash exactly the bytes that it sends, with the hash of its signature method; a \
-    proxy may have changed the body";
+    make the client hash exactly the bytes that it sends, with the hash of its signature method; \
+    a proxy may have changed the body";

@@ -15,7 +15,7 @@
 //! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`:
 //!   user directories.
 //! - `sessions`: browser sessions of users.
-//! - `export`, `restore`: backups; `secret_export`: exports with secrets in clear.
+//! - `export`, `restore`: backups; `secret_export`: exports with secrets in plaintext.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
 //!
 //! Left to others: the wire and access control ([`crate::server`]), storage and sealing of secrets

@@ -1,4 +1,4 @@
-//! Exports with secrets in clear, for operators who leave.
+//! Exports with secrets in plaintext, for operators who leave.
 
 use std::collections::VecDeque;
 use std::fmt;

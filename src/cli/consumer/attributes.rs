@@ -23,20 +23,20 @@ pub(super) struct AttributeArgs {
     /// Vouch for the name, description and page; users see a warning otherwise [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     verified: Option<bool>,
-    /// Permitted signature method, may be repeated [default: HMAC-SHA1, HMAC-SHA256 and
+    /// Permitted signature method; repeat for several [default: HMAC-SHA1, HMAC-SHA256 and
     /// HMAC-SHA512, and with a public key RSA-SHA256 and RSA-SHA512]
     #[arg(long, value_name = "METHOD", value_parser = SignatureMethod::ALL.map(SignatureMethod::name))]
     signature_method: Vec<String>,
-    /// Permitted flow, may be repeated [default: two-legged and three-legged]
+    /// Permitted flow; repeat for several [default: two-legged and three-legged]
     #[arg(long, value_name = "FLOW", value_parser = PossibleValuesParser::new(Flow::NAMES))]
     flow: Vec<String>,
-    /// Permitted callback, an absolute URI or oob, may be repeated [default: none]
+    /// Permitted callback, an absolute URI or oob; repeat for several [default: none]
     #[arg(long, value_name = "URI")]
     callback: Vec<String>,
-    /// Permitted scope, may be repeated [default: none]
+    /// Permitted scope; repeat for several [default: none]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// Accepted deviation from RFC 5849, see docs/compat.md, may be repeated [default: none]
+    /// Accepted deviation from RFC 5849 (docs/compat.md); repeat for several [default: none]
     #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
     compat: Vec<String>,
     /// Detail of the denials that the consumer receives [default: check.deny_detail of the server]

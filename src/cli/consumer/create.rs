@@ -23,7 +23,7 @@ pub(super) struct CreateArgs {
     /// Create no secret: the consumer signs with --rsa-public-key only
     #[arg(long, group = "secret", requires = "rsa_public_key")]
     no_secret: bool,
-    /// File with an RSA public key or certificate in PEM of at least 2048 bits, may be repeated
+    /// File with an RSA public key or certificate in PEM of at least 2048 bits; repeat for several
     /// [default: none]
     #[arg(long, value_name = "FILE")]
     rsa_public_key: Vec<PathBuf>,

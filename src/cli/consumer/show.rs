@@ -26,7 +26,7 @@ pub(super) fn show_with_secret(
     let consumer_secret = Some(secret).filter(|secret| !secret.is_empty());
     let mut fields = fields(consumer);
     if let Some(secret) = consumer_secret {
-        let shown = format!("{secret}  (shown only now)");
+        let shown = format!("{secret}  (shown only once)");
         fields.insert(1, ("consumer secret", shown));
     }
     let record = ConsumerWithSecret {

@@ -18,7 +18,7 @@ pub(super) struct UpdateArgs {
     name: Option<String>,
     #[command(flatten)]
     attributes: AttributeArgs,
-    /// Field to empty, may be repeated
+    /// Field to empty; repeat for several
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<ClearableField>,
     /// Fail unless the consumer still has this etag [default: change any state]

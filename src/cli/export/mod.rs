@@ -1,4 +1,4 @@
-//! `countersign export`: a backup of every consumer, user and token, sealed or in clear, or the YAML
+//! `countersign export`: a backup of every consumer, user and token, sealed or in plaintext, or the YAML
 //! of `countersign apply`.
 //!
 //! The server streams the records, and each becomes a line of the file; only a page of them is in
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Format of the file
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: FileFormat,
-    /// Write every secret in clear: instead of a sealed backup, or into the YAML
+    /// Write every secret in plaintext: instead of a sealed backup, or into the YAML
     #[arg(long)]
     plaintext: bool,
     #[command(flatten)]
@@ -201,7 +201,7 @@ impl ExportWriter {
     }
 }
 
-const EXPOSURE: &str = "warning: --plaintext writes every secret and password hash in clear: anyone who reads \
+const EXPOSURE: &str = "warning: --plaintext writes every secret and password hash in plaintext: anyone who reads \
                         the file can sign as every consumer";
 
 const EXIT_STATUS: &str = "\

@@ -1,4 +1,4 @@
-//! The export with secrets in clear: the rows that `countersign import` reads, and users.
+//! The export with secrets in plaintext: the rows that `countersign import` reads, and users.
 
 use anyhow::{Context as _, bail};
 use countersign::v1;

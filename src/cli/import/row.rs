@@ -439,7 +439,7 @@ const FIELDS: [Field; 31] = [
     Field::new("existed", Shape::Ignored, FieldOwner::Both),
 ];
 
-/// The kind of the rows of users in an export with secrets in clear.
+/// The kind of the rows of users in an export with secrets in plaintext.
 const USER_KIND: &str = "user";
 
 const USER_SKIPPED: &str = "is a user, which import cannot create from this file: run `countersign user \

@@ -44,7 +44,7 @@ enum Command {
         #[command(flatten)]
         paging: Paging,
     },
-    /// Show if a token is active, and its effective scopes; an unknown token is inactive
+    /// Show whether a token is active, and its effective scopes; an unknown token is inactive
     Introspect(TokenArg),
     /// Revoke a token permanently
     Revoke(RevokeArgs),

@@ -102,7 +102,7 @@ const UNITS: &str = "the client escapes UTF-16 units, like JavaScript's `escape`
 const SURROGATES: &str = "the client encodes each half of a surrogate pair alone: make it encode whole characters as \
      UTF-8 (RFC 5849 section 3.6)";
 
-const NOT_UTF8: &str = "the client sends another character set than UTF-8, and signs other bytes than it sends: make \
+const NOT_UTF8: &str = "the client sends a character set other than UTF-8, and signs different bytes than it sends: make \
      it send UTF-8 (RFC 5849 section 3.6)";
 
 const TRIMMED: &str = "the client signs values without the white space around them, but sends it: make it remove \

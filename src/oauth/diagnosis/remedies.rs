@@ -149,17 +149,17 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::EmptyValue,
-        "the client does not sign a parameter without a value as `name=`: make it do so (RFC 5849 \
-         section 3.4.1.3.2)",
+        "the client does not sign a parameter without a value as `name=`: make it sign that (RFC \
+         5849 section 3.4.1.3.2)",
     ),
     (
         MismatchCause::ArraySyntax,
-        "the client signs an array in another syntax than it sends: make it sign the parameters \
+        "the client signs an array in a different syntax than it sends: make it sign the parameters \
          that it sends (RFC 5849 section 3.4.1.3.1)",
     ),
     (
         MismatchCause::NamesChanged,
-        "the client signs names in another spelling than it sends: make it sign the names that it \
+        "the client spells names differently when it signs them: make it sign the names that it \
          sends (RFC 5849 section 3.4.1.3.1)",
     ),
     (
@@ -190,7 +190,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::EncodedOnce,
         "the client does not encode names and values before it joins and encodes them: make it \
-         do so (RFC 5849 section 3.4.1.3.2){or_profile}",
+         encode them twice (RFC 5849 section 3.4.1.3.2){or_profile}",
     ),
     (
         MismatchCause::EncodedTwice,
@@ -219,13 +219,13 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::Charset,
-        "the client signs another character set than UTF-8: make it encode names and values as \
+        "the client signs in a character set other than UTF-8: make it encode names and values as \
          UTF-8 before it signs (RFC 5849 section 3.6)",
     ),
     (
         MismatchCause::LineBreaks,
-        "the client signs other line breaks than it sends: make it sign CRLF, as browsers send \
-         it in forms, or whatever it sends",
+        "the client signs different line breaks than it sends: make it sign those that it sends; \
+         browsers send CRLF in forms",
     ),
     (
         MismatchCause::Sorting,
@@ -252,7 +252,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::Timestamp,
-        "the client signs another `oauth_timestamp` than it sends: make it read the clock once, and \
+        "the client signs a different `oauth_timestamp` than it sends: make it read the clock once, and \
          put the same value into the base string and the request",
     ),
     (
@@ -267,8 +267,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::RsaPadding,
-        "the client pads its RSA signature as RSASSA-PSS says: make it use RSASSA-PKCS1-v1_5 (RFC \
-         5849 section 3.4.3)",
+        "the client signs with RSASSA-PSS: make it sign with RSASSA-PKCS1-v1_5 (RFC 5849 section \
+         3.4.3)",
     ),
     (
         MismatchCause::BodyHash,
@@ -292,7 +292,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::SecretPadded,
-        "the client signs with other characters around {secret}: remove them from the client's \
+        "the client signs with extra characters around {secret}: remove them from the client's \
          configuration",
     ),
     (

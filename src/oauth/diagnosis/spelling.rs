@@ -440,7 +440,7 @@ const BRACKETS_ADDED: &str = "the client signs an array with brackets that it do
 const INDEXED: &str = "the client signs an array with indices that it does not send, such as `a[0]` and `a[1]`: make \
      it sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
-const NESTED: &str = "the client signs a nested name in another syntax than it sends, such as `a.b` for `a[b]`: \
+const NESTED: &str = "the client signs a nested name in a different syntax than it sends, such as `a.b` for `a[b]`: \
      make it sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
 const JOINED: &str = "the client signs an array as one parameter with its values joined, but sends one parameter \

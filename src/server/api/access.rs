@@ -126,7 +126,7 @@ impl Access {
         }
     }
 
-    /// Returns `true` if administrators may export secrets in clear.
+    /// Returns `true` if administrators may export secrets in plaintext.
     pub(super) const fn allows_plaintext_export(&self) -> bool {
         self.allow_plaintext_export
     }

@@ -146,7 +146,7 @@ pub(super) fn role_insufficient() -> Status {
 
 /// Returns PERMISSION_DENIED for an export of secrets that the configuration does not permit.
 pub(super) fn plaintext_export_off() -> Status {
-    let message = "the server does not export secrets in clear: set `api.allow_plaintext_export = true` in its \
+    let message = "the server does not export secrets in plaintext: set `api.allow_plaintext_export = true` in its \
                    configuration while you need it, or leave out --plaintext for a sealed backup";
     plain(Code::PermissionDenied, "PLAINTEXT_EXPORT_OFF", message)
 }

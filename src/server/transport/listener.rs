@@ -48,7 +48,9 @@ pub struct Addresses {
 #[non_exhaustive]
 pub enum BindError {
     /// The address is not available.
-    #[error("the {listener} listener cannot listen on {address}")]
+    #[error(
+        "the {listener} listener cannot listen on {address} (choose another with --{listener} or {listener}.listen)"
+    )]
     Address {
         /// The name of the listener.
         listener: &'static str,
@@ -244,7 +246,7 @@ mod tests {
         config.check.listener.address = ListenAddress::Tcp(taken.local_addr().unwrap());
         let error = Listeners::bind(&config).await.unwrap_err();
         let expected = format!(
-            "the check listener cannot listen on {}",
+            "the check listener cannot listen on {} (choose another with --check or check.listen)",
             taken.local_addr().unwrap()
         );
         assert_eq!(error.to_string(), expected);

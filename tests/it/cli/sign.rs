@@ -238,6 +238,11 @@ fn a_mistake_in_usage_ends_with_64_and_names_the_remedy() {
             "error: HMAC-SHA256 with a token needs --token-secret\n",
         ),
         (
+            &["https://h/", key, secret, "--token-secret=s"],
+            "error: HMAC-SHA256 with a token secret needs --token: pass it, or unset \
+             COUNTERSIGN_TOKEN_SECRET\n",
+        ),
+        (
             &["https://h/", key, secret, "--body=missing"],
             "error: cannot read missing: No such file or directory (os error 2)\n",
         ),

@@ -218,11 +218,20 @@ fn the_configuration_in_the_config_map_is_valid() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.toml");
     fs::write(&file, block.replace("\n    ", "\n")).unwrap();
+    assert_is_valid(&file, &[("COUNTERSIGN_STORE__URL", "redis://redis:6379/0")]);
+}
+
+#[test]
+fn the_configuration_beside_envoy_is_valid() {
+    assert_is_valid(&project("deploy/envoy/countersign.toml"), &[]);
+}
+
+fn assert_is_valid(configuration: &Path, variables: &[(&str, &str)]) {
     let mut command = program();
     let checked = command
         .args(["config", "check", "--no-files"])
-        .arg(&file)
-        .env("COUNTERSIGN_STORE__URL", "redis://redis:6379/0");
+        .arg(configuration)
+        .envs(variables.iter().copied());
     let checked = checked.output().unwrap();
     assert!(
         checked.status.success(),
