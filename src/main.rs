@@ -14,6 +14,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     match cli::Cli::from_arguments() {
         Ok(cli) => cli.run().unwrap_or_else(|error| cli::failure(&error)),
-        Err(reason) => cli::not_run(&reason),
+        Err(reason) => cli::not_run(reason),
     }
 }

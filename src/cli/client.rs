@@ -3,7 +3,7 @@
 //! Each option is also a variable: the option takes precedence, then the variable, then the
 //! default.
 
-use std::env;
+use std::env::{self, VarError};
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ use super::exit::{CallError, CallErrorKind, Usage};
 use super::input;
 use super::output::{self, Format};
 use super::resolution;
+use super::secret_input;
 
 pub(super) use super::refusal::refused;
 
@@ -92,6 +93,7 @@ pub(crate) struct Target {
     /// The address, for people.
     pub(crate) name: String,
     endpoint: Endpoint,
+    header: BearerHeader,
 }
 
 /// A channel that sends the token with every call.
@@ -109,37 +111,44 @@ impl AdminArgs {
         let [server] = &*self.server else {
             return Err(Usage(ONE_SERVER.to_owned()).into());
         };
-        let token = self.token()?;
-        self.warn_of_exposure(token.as_ref());
+        let header = self.header()?;
         let channel = server.connect(&self.tls, TIMEOUT).await?;
-        let header = BearerHeader::new(token.as_ref())?;
         Ok(InterceptedService::new(channel, header))
     }
 
     /// Returns true if the arguments can name more than one replica.
     pub(crate) fn names_replicas(&self) -> bool {
+        self.server.len() > 1 || self.names_addresses()
+    }
+
+    /// Returns true if a server is a name, whose addresses may change.
+    pub(crate) fn names_addresses(&self) -> bool {
         let is_name = |server: &ServerAddress| matches!(server, ServerAddress::Name(_));
-        self.server.len() > 1 || self.server.iter().any(is_name)
+        self.server.iter().any(is_name)
+    }
+
+    /// Reads the token, which may come from standard input, and warns if others could read it too.
+    pub(crate) fn header(&self) -> anyhow::Result<BearerHeader> {
+        let token = self.token()?;
+        self.warn_of_exposure(token.as_ref());
+        BearerHeader::new(token.as_ref())
     }
 
     /// Returns every replica: each server, and each address of a name.
     ///
     /// # Errors
     /// If a name has no address.
-    pub(crate) async fn targets(&self) -> anyhow::Result<Vec<Target>> {
-        self.warn_of_exposure(self.token()?.as_ref());
-        let mut targets = Vec::new();
+    pub(crate) async fn targets(&self, header: &BearerHeader) -> anyhow::Result<Vec<Target>> {
+        let mut targets = Vec::<Target>::new();
         for server in &self.server {
-            targets.extend(server.targets(&self.tls).await?);
+            for target in server.targets(&self.tls, header).await? {
+                // A replica that is named twice would be counted twice.
+                if targets.iter().all(|one| one.name != target.name) {
+                    targets.push(target);
+                }
+            }
         }
         Ok(targets)
-    }
-
-    /// Connects to one replica.
-    pub(crate) async fn connect_to(&self, target: &Target) -> anyhow::Result<AdminChannel> {
-        let header = BearerHeader::new(self.token()?.as_ref())?;
-        let channel = open(target.endpoint.clone(), &target.name, TIMEOUT).await?;
-        Ok(InterceptedService::new(channel, header))
     }
 
     fn warn_of_exposure(&self, token: Option<&AdminToken>) {
@@ -156,19 +165,43 @@ impl AdminArgs {
     /// Returns the token of `--token-file`, else of the environment, else of the data directory.
     fn token(&self) -> anyhow::Result<Option<AdminToken>> {
         if let Some(path) = &self.token_file {
+            secret_input::warn_of_exposure(path);
             let text = Zeroizing::new(input::text(path)?);
             let token = AdminToken::new(text.trim_ascii_end());
             let malformed = || Usage(format!("--token-file: {} is not a token", path.display()));
             return Ok(Some(token.ok_or_else(malformed)?));
         }
-        let variable = [AdminToken::VARIABLE, ISSUER_VARIABLE]
-            .iter()
-            .find_map(|name| env::var(name).ok());
+        let variable = match token_variable(AdminToken::VARIABLE)? {
+            Some(token) => Some(token),
+            None => token_variable(ISSUER_VARIABLE)?,
+        };
         if variable.is_none() && self.tls.client_certificate.is_some() {
             return Ok(None);
         }
-        let token = AdminToken::load(&self.data_dir, variable.as_deref());
+        let token = AdminToken::load(&self.data_dir, variable.as_deref().map(String::as_str));
         Ok(Some(token.map_err(|error| Usage(error.to_string()))?))
+    }
+}
+
+/// Returns the value of a variable with a token.
+///
+/// # Errors
+/// If it is not UTF-8: another token in its place could have more rights.
+fn token_variable(name: &str) -> Result<Option<Zeroizing<String>>, Usage> {
+    match env::var(name) {
+        Ok(token) => Ok(Some(token.into())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Usage(format!("{name} is not UTF-8"))),
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Connects to the replica.
+    pub(crate) async fn connect(&self) -> anyhow::Result<AdminChannel> {
+        let channel = open(self.endpoint.clone(), &self.name, TIMEOUT).await?;
+        Ok(InterceptedService::new(channel, self.header.clone()))
     }
 }
 
@@ -185,10 +218,13 @@ impl ServerAddress {
     }
 
     /// Returns an endpoint for each address of the server.
-    async fn targets(&self, tls: &TlsArgs) -> anyhow::Result<Vec<Target>> {
+    async fn targets(&self, tls: &TlsArgs, header: &BearerHeader) -> anyhow::Result<Vec<Target>> {
         let Self::Name(url) = self else {
-            let (name, endpoint) = (self.to_string(), self.endpoint(tls)?);
-            return Ok(vec![Target { name, endpoint }]);
+            return Ok(vec![Target {
+                name: self.to_string(),
+                endpoint: self.endpoint(tls)?,
+                header: header.clone(),
+            }]);
         };
         let found = resolution::addresses(url.authority()).await;
         let found = found.with_context(|| format!("cannot resolve {self}"))?;
@@ -199,6 +235,7 @@ impl ServerAddress {
             Ok(Target {
                 name: address.to_string(),
                 endpoint: tls.secured(endpoint, url.uri().host())?,
+                header: header.clone(),
             })
         };
         found.into_iter().map(target).collect()
@@ -240,6 +277,11 @@ async fn open(
     timeout: Duration,
 ) -> anyhow::Result<Channel> {
     let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
+    // A watch has no other sign that the server's machine is gone.
+    let endpoint = endpoint
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(timeout)
+        .keep_alive_while_idle(true);
     endpoint.connect().await.map_err(|error| {
         let message = format!(
             "cannot connect to {name}: {}; check that `countersign serve` is running and listens \
@@ -391,6 +433,9 @@ const ISSUER_VARIABLE: &str = "COUNTERSIGN_ISSUER_TOKEN";
 
 /// The heading of these options in `--help`.
 const HEADING: &str = "Connection";
+
+/// The time between two pings of a connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Longer than the server's own deadlines, so that its answer arrives first.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,10 +1,12 @@
 //! Exit statuses, and the errors that decide between them.
 
 use std::fmt;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use super::output::is_output_closed;
+use clap::error::{ContextKind, ContextValue};
+use countersign::config::without_credentials;
+
+use super::output::{self, is_output_closed};
 
 /// Wrong usage of a command, a wrong configuration, or an unreadable file that either names.
 #[derive(Debug)]
@@ -89,8 +91,7 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if is_output_closed(error) {
         return ExitCode::from(OUTPUT_CLOSED);
     }
-    // A closed standard error leaves no place to report that.
-    let _: io::Result<()> = writeln!(io::stderr(), "error: {error:#}");
+    output::note(&format!("error: {error:#}"));
     if error.is::<Usage>() {
         return ExitCode::from(USAGE);
     }
@@ -100,10 +101,46 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
 
 /// Prints help, the version or a mistake in the arguments, and returns the exit status: 64 for a
 /// mistake, instead of clap's 2.
-pub(crate) fn not_run(reason: &clap::Error) -> ExitCode {
+pub(crate) fn not_run(reason: clap::Error) -> ExitCode {
+    let reason = redacted(reason);
     match (reason.print(), reason.use_stderr()) {
         (_, true) => ExitCode::from(USAGE),
         (Ok(()), false) => ExitCode::SUCCESS,
         (Err(_), false) => ExitCode::from(OUTPUT_CLOSED),
+    }
+}
+
+/// Redacts the credentials of an address that clap refused.
+fn redacted(mut reason: clap::Error) -> clap::Error {
+    let shown = match reason.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(given)) if given.contains('@') => without_credentials(given),
+        Some(_) | None => return reason,
+    };
+    reason.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    reason
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_refused_address_is_shown_without_its_password() {
+        for server in [
+            "http://bob:hunter2@h:1",
+            "bob:hunter2@h",
+            "x://bob:hunter2@h?hunter2",
+        ] {
+            let words = ["countersign", "consumer", "list", "--server", server];
+            let shown = redacted(Cli::try_parse_from(words).unwrap_err()).to_string();
+            assert!(!shown.contains("hunter2@"), "{shown}");
+            assert!(shown.contains("***@h"), "{shown}");
+        }
+        let words = ["countersign", "keygen", "--colour"];
+        let shown = redacted(Cli::try_parse_from(words).unwrap_err()).to_string();
+        assert!(shown.contains("--colour"), "{shown}");
     }
 }

@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use super::exit::Usage;
 
-/// Reads a whole file.
+/// Reads a whole file with keys, certificates or a token.
 ///
 /// # Errors
-/// When the file is missing or unreadable.
+/// When the file is missing, unreadable, or larger than any of its kind.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Usage> {
-    let mut bytes = Vec::new();
-    let read = open(path)?.read_to_end(&mut bytes);
-    read.map_err(|error| unreadable(path, &error))?;
-    Ok(bytes)
+    bytes_up_to(path, MAX_BYTES)
 }
 
 /// Reads a whole file that has at most `max` bytes.
@@ -34,10 +31,10 @@ pub(crate) fn bytes_up_to(path: &Path, max: u64) -> Result<Vec<u8>, Usage> {
     Ok(bytes)
 }
 
-/// Reads a whole file of text.
+/// Reads a whole file of text, as [`bytes`] does.
 ///
 /// # Errors
-/// When the file is missing or unreadable, or is not UTF-8.
+/// When the file is missing, unreadable or too large, or is not UTF-8.
 pub(crate) fn text(path: &Path) -> Result<String, Usage> {
     String::from_utf8(bytes(path)?).map_err(|error| {
         let byte = error.utf8_error().valid_up_to();
@@ -88,4 +85,18 @@ pub(crate) fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (text(name), text(value)))
         .collect()
+}
+
+/// Room for the CA certificates of a system.
+const MAX_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let refused = text(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(refused, "/dev/zero is larger than 4194304 bytes");
+    }
 }

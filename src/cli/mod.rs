@@ -4,7 +4,7 @@
 //! server), `replicas` and `resolution` (connections to every replica), `refusal` (errors of calls),
 //! `confirm` (`--yes`), `moment` (times), `input` and `secret_input` (files and secrets),
 //! `private_file` (output with secrets), `output` and `paging` (records and lists), `examples` (of
-//! `--help`), and `exit` (exit statuses).
+//! `--help`), `stop_signal` (of a command that finishes its files), and `exit` (exit statuses).
 
 mod apply;
 mod capture;
@@ -39,6 +39,7 @@ mod serve;
 mod service_flags;
 mod shared_secrets;
 mod sign;
+mod stop_signal;
 mod token;
 mod user;
 mod would_pass;

@@ -1,8 +1,10 @@
 //! Output of the commands: a table for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
+use countersign::model::is_deceptive;
 use prost_types::Timestamp;
 use serde::Serialize;
 
@@ -74,10 +76,28 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(stdout(), "{text}")?)
 }
 
-/// Prints a line for people to standard error. A failure is ignored, because there is no other
-/// place to report it.
+/// Prints lines for people to standard error, without characters that control a terminal. A failure
+/// is ignored, because there is no other place to report it.
 pub(crate) fn note(text: &str) {
-    let _: io::Result<()> = writeln!(io::stderr(), "{text}");
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    let _: io::Result<()> = writeln!(io::stderr(), "{}", lines.join("\n"));
+}
+
+/// Returns a text from elsewhere as a part of a line for people: characters that control a terminal,
+/// are invisible or change the direction of the text are escaped.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_deceptive(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Prints one record.
@@ -96,6 +116,7 @@ fn table<N: AsRef<str>>(fields: &[(N, String)]) -> anyhow::Result<()> {
     let names = fields.iter().map(|(name, _)| name.as_ref().len());
     let width = names.max().unwrap_or_default();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        let value = printable(value);
         line(&format!("{:width$}  {value}", name.as_ref()))?;
     }
     Ok(())
@@ -162,7 +183,12 @@ impl<W: Write> List<W> {
         Ok(write!(self.out, "{before}{item}")?)
     }
 
-    fn rows(&mut self, rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+    fn rows(&mut self, mut rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+        for cell in rows.iter_mut().flatten() {
+            if let Cow::Owned(escaped) = printable(cell) {
+                *cell = escaped;
+            }
+        }
         if !self.begun {
             self.begun = true;
             self.widths = widths(self.columns, &rows);
@@ -188,7 +214,7 @@ fn widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
 /// Returns the cells of a row, padded to the widths of the columns.
 pub(crate) fn padded<C: AsRef<str>>(cells: &[C], widths: &[usize]) -> String {
     let cells = cells.iter().zip(widths);
-    let cells = cells.map(|(cell, width)| format!("{:width$}", cell.as_ref()));
+    let cells = cells.map(|(cell, width)| format!("{:width$}", printable(cell.as_ref())));
     let row = cells.collect::<Vec<_>>().join("  ");
     row.trim_end().to_owned()
 }
@@ -213,6 +239,21 @@ mod tests {
             "KEY    LEN\na      1\nbcdef  5\nc      1\n"
         );
         assert_eq!(printed(Format::Table, &[&[]]), "KEY  LEN\n");
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_controls_the_terminal() {
+        for (text, shown) in [
+            ("Prínter #1", "Prínter #1"),
+            ("\u{1b}[2Jx\r\n\t", "\\u{1b}[2Jx\\r\\n\\t"),
+            ("\u{9b}31m\u{202e}", "\\u{9b}31m\\u{202e}"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+        assert_eq!(
+            printed(Format::Table, &[&["\u{1b}[2J"]]),
+            "KEY        LEN\n\\u{1b}[2J  4\n"
+        );
     }
 
     #[test]

@@ -57,14 +57,6 @@ impl PrivateFile {
         }
     }
 
-    /// Writes what is buffered.
-    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Stdout(to) => Ok(to.flush()?),
-            Self::Named(file) => Ok(file.to.flush()?),
-        }
-    }
-
     /// Makes the file durable and gives it its name.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         match self {

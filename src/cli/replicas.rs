@@ -35,9 +35,9 @@ pub(crate) async fn ask<T>(
     admin: &AdminArgs,
     question: impl AsyncFn(AdminChannel) -> anyhow::Result<T>,
 ) -> anyhow::Result<Answers<T>> {
-    let targets = admin.targets().await?;
+    let targets = admin.targets(&admin.header()?).await?;
     let asked = targets.into_iter().map(|target| async {
-        let answer = async { question(admin.connect_to(&target).await?).await };
+        let answer = async { question(target.connect().await?).await };
         let answer = answer.await;
         (target, answer)
     });

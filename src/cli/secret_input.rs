@@ -1,7 +1,9 @@
 //! Secrets as input of a command: on the command line, in a file, or on standard input.
 
 use std::convert::Infallible;
+use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use countersign::model::Secret;
@@ -9,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::exit::Usage;
 use super::input;
+use super::output;
 
 /// Parses a secret on the command line, where other users of the machine and the shell's history
 /// see it.
@@ -28,22 +31,44 @@ pub(crate) fn read(
     file: Option<&Path>,
     option: &str,
 ) -> anyhow::Result<Option<Secret>> {
-    let secret = match (inline, file) {
-        (Some(secret), _) => secret.clone(),
+    let (secret, suffix) = match (inline, file) {
+        (Some(secret), _) => (secret.clone(), ""),
         (None, Some(path)) => {
-            content(input::open(path)?).map_err(|error| input::unreadable(path, &error))?
+            warn_of_exposure(path);
+            (in_file(path)?, "-file")
         }
         (None, None) => return Ok(None),
     };
     if secret.expose().is_empty() {
-        let suffix = if inline.is_none() && option.starts_with("--") {
-            "-file"
-        } else {
-            ""
-        };
         return Err(Usage(format!("{option}{suffix}: the secret is empty")).into());
     }
     Ok(Some(secret))
+}
+
+/// Returns the secret in a file, without one line break at the end.
+///
+/// # Errors
+/// When the file is unreadable.
+pub(crate) fn in_file(path: &Path) -> Result<Secret, Usage> {
+    content(input::open(path)?).map_err(|error| input::unreadable(path, &error))
+}
+
+/// Warns if every user of this machine can read or change a file with a secret.
+pub(crate) fn warn_of_exposure(path: &Path) {
+    if is_exposed(path) {
+        let path = path.display();
+        output::note(&format!(
+            "warning: every user of this machine can read or change {path}; run: chmod 600 {path}"
+        ));
+    }
+}
+
+/// Returns true if every user of this machine can read or change a file. Standard input and pipes
+/// are no files.
+pub(crate) fn is_exposed(path: &Path) -> bool {
+    let file = fs::metadata(path).ok();
+    let file = file.filter(|found| path != Path::new("-") && found.is_file());
+    file.is_some_and(|found| found.permissions().mode() & EVERYONE != 0)
 }
 
 /// Returns the secret as the API expects it; no secret is the empty text.
@@ -62,6 +87,9 @@ fn content(file: impl Read) -> io::Result<Secret> {
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }
+
+/// The permissions of every user to read and to write.
+const EVERYONE: u32 = 0o006;
 
 /// Longer than a secret may be, so that the server refuses a longer one instead of receiving a part
 /// of it.
@@ -88,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_every_user_can_read_is_exposed() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("secret");
+        fs::write(&file, "s3cret").unwrap();
+        for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_exposed(&file), exposed, "{mode:o}");
+        }
+        for no_file in ["-", "/dev/null", "/no/such"] {
+            assert!(!is_exposed(Path::new(no_file)), "{no_file}");
+        }
+    }
+
+    #[test]
     fn an_empty_secret_is_a_mistake_and_none_is_not() {
         let empty = Secret::new(*b"");
         assert_eq!(
@@ -98,7 +140,7 @@ mod tests {
         );
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("secret");
-        std::fs::write(&file, "\n").unwrap();
+        fs::write(&file, "\n").unwrap();
         assert_eq!(
             read(None, Some(&file), "--token-secret")
                 .unwrap_err()

@@ -165,7 +165,7 @@ impl Args {
     fn body(&self) -> Result<Vec<u8>, Usage> {
         match (&self.form, &self.body) {
             (Some(form), _) => Ok(form.clone().into_bytes()),
-            (None, Some(path)) => input::bytes(path),
+            (None, Some(path)) => input::bytes_up_to(path, MAX_BODY),
             (None, None) => Ok(Vec::new()),
         }
     }
@@ -380,6 +380,9 @@ impl From<Transport> for ParameterPlace {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The largest body to sign, in bytes.
+const MAX_BODY: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use toml::Value;
 use super::load::load;
 use super::mistake::{ConfigError, SettingPlace};
 use super::reader::written;
+use super::redaction::without_credentials;
 use super::setting::{RawValue, Setting, flatten, parse};
 use super::source::{DEFAULT, Settings, Sources};
 
@@ -81,8 +82,8 @@ fn of_key(settings: &Settings, key: &str) -> Option<EffectiveSetting> {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let setting = settings.strongest(key)?;
     let mut value = value_of(setting, settings.defaults.get(key));
-    if let (Value::String(url), "store.url") = (&mut value, key) {
-        *url = without_passwords(url);
+    if let (Value::String(url), "store.url" | "users.url") = (&mut value, key) {
+        *url = without_credentials(url);
     }
     Some(one(section, name, setting, value))
 }
@@ -133,29 +134,6 @@ fn value_of(setting: &Setting, default: Option<&Setting>) -> Value {
             text().into()
         }
     }
-}
-
-/// Redacts the credentials of a URL: everything in front of the last `@`, because a password may
-/// contain any character, and the value of each parameter of the query.
-fn without_passwords(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let (credentials, rest) = match rest.rsplit_once('@') {
-        Some((_, rest)) => ("***@", rest),
-        None => ("", rest),
-    };
-    let (rest, query) = match rest.split_once('?') {
-        Some((rest, query)) => (rest, redacted_query(query)),
-        None => (rest, String::new()),
-    };
-    format!("{scheme}://{credentials}{rest}{query}")
-}
-
-fn redacted_query(query: &str) -> String {
-    let names = query.split('&').map(|pair| pair.split('=').next());
-    let pairs: Vec<_> = names.flatten().map(|name| format!("{name}=***")).collect();
-    format!("?{}", pairs.join("&"))
 }
 
 #[cfg(test)]
@@ -223,27 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn no_password_of_the_store_is_shown() {
-        for (url, shown) in [
-            ("redis://h:6379/0", "redis://h:6379/0"),
-            ("redis://:hunter2@h/0", "redis://***@h/0"),
-            ("rediss://u:hun@ter/2?@h", "rediss://***@h"),
-            (
-                "redis+sentinel://u:hunter2@a,b/m?sentinel_password=hunter2",
-                "redis+sentinel://***@a,b/m?sentinel_password=***",
-            ),
-            (
-                "redis+sentinel://a/m?sentinel_password=hunter2",
-                "redis+sentinel://a/m?sentinel_password=***",
-            ),
-            ("embedded:a@b?c", "embedded:a@b?c"),
-        ] {
-            assert_eq!(without_passwords(url), shown);
-        }
+    fn no_credential_of_an_address_is_shown() {
         let sources = Sources {
             flags: vec![
                 ("store.url", "redis://:hunter2@h".to_owned()),
                 ("store.master_key_file", "keys".to_owned()),
+                ("users.directory", "http".to_owned()),
+                (
+                    "users.url",
+                    "https://users.example.com/?token=hunter2".to_owned(),
+                ),
             ],
             ..Sources::default()
         };

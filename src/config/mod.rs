@@ -7,7 +7,8 @@
 //! - `source`, `setting`: collect the strongest setting of each key from default, file, environment
 //!   and flags.
 //! - `reader`: turns settings into values and collects the mistakes.
-//! - `value`, `web_url`, `accent_color`: parse the text of one value.
+//! - `value`, `web_url`, `accent_color`: parse the text of one value; `redaction`: addresses without
+//!   their credentials.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
 //! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
@@ -31,6 +32,7 @@ mod load;
 mod mistake;
 mod ops;
 mod reader;
+mod redaction;
 mod restart;
 pub mod route;
 mod rules;
@@ -58,6 +60,7 @@ pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};
+pub use self::redaction::without_credentials;
 pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody};
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;

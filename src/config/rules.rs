@@ -69,10 +69,16 @@ fn issuers_are_not_administrators(config: &Config, reader: &mut Reader) {
 fn a_directory_has_an_address(config: &Config, reader: &mut Reader) {
     let users = &config.users;
     match (&users.url, users.directory) {
-        (None, DirectoryKind::Builtin) => {}
-        (Some(_), DirectoryKind::Builtin) => {
-            let problem = "needs `users.directory` to be \"grpc\" or \"http\"";
-            reader.reject("users.url", problem);
+        (_, DirectoryKind::Builtin) => {
+            let given = [
+                ("users.url", users.url.is_some()),
+                ("users.ca_file", users.ca_file.is_some()),
+                ("users.token_file", users.token_file.is_some()),
+            ];
+            for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+                let problem = "needs `users.directory` to be \"grpc\" or \"http\"";
+                reader.reject(key, problem);
+            }
         }
         (None, DirectoryKind::Grpc | DirectoryKind::Http) => {
             let problem = "needs `users.url`, the address of the directory";

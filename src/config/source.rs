@@ -159,7 +159,7 @@ impl Settings {
             }
             // Without a section it may be a secret for a command, or one of the variables that
             // Kubernetes sets for a Service named countersign.
-            None if !rest.contains("__") => {}
+            None if !rest.contains("__") && !self.lacks_an_underscore(name) => {}
             None => {
                 let known: Vec<_> = self.defaults.keys().map(|key| variable_of(key)).collect();
                 mistakes.push(Mistake::unknown(
@@ -169,6 +169,12 @@ impl Settings {
                 ));
             }
         }
+    }
+
+    /// Returns true for the variable of a key with one `_` after the section instead of two.
+    fn lacks_an_underscore(&self, name: &str) -> bool {
+        let mut known = self.defaults.keys().map(|key| variable_of(key));
+        known.any(|known| known.replace("__", "_") == name)
     }
 
     fn add(&mut self, key: &str, setting: Setting, mistakes: &mut Vec<Mistake>) {

@@ -414,6 +414,50 @@ fn a_password_of_the_store_is_never_shown() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_too_few_is_a_mistake() {
+    let env = [("COUNTERSIGN_STORE_URL", "redis://:hunter2@h")];
+    let error = load(&Sources {
+        env: owned(&env),
+        ..Sources::default()
+    });
+    let error = error.unwrap_err().to_string();
+    let expected = "did you mean `COUNTERSIGN_STORE__URL`?";
+    assert!(
+        error.contains(expected) && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_built_in_users_need_no_files() {
+    let text = "[users]\nca_file = \"ca.pem\"\ntoken_file = \"token\"";
+    let error = load_file(text).unwrap_err().to_string();
+    for key in ["ca_file", "token_file"] {
+        let expected = format!("`users.{key}` needs `users.directory` to be");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_an_address_repeats_no_credential() {
+    for (text, shown) in [
+        (
+            "[users]\nurl = \"https://bob:hunter2@h/?token=hunter2\"",
+            "https://***@h/?token=***",
+        ),
+        (
+            "[http]\npublic_url = \"https://bob:hunter2@h/\"",
+            "https://***@h/",
+        ),
+        ("[[route]]\norigin = \"bob:hunter2@h\"", "not \"***@h\""),
+    ] {
+        let error = load_file(text).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(error.contains(shown), "{error}");
+    }
+}
+
+#[test]
 fn tls_needs_both_of_its_files() {
     let tls = |more: &str| load_file(&format!("[check.tls]\n{more}"));
     let error = tls("client_ca_file = \"ca.pem\"").unwrap_err().to_string();

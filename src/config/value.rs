@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use strum::VariantNames;
 
+use super::redaction::without_credentials;
 use super::web_url::WebUrl;
 use crate::model::is_deceptive;
 
@@ -45,6 +46,11 @@ impl ValueProblem {
             expected: expected.into(),
             found: format!("{found:?}"),
         }
+    }
+
+    /// Creates the problem of an address `found`, whose credentials are not repeated.
+    pub(super) fn address(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
+        Self::shape(expected, &without_credentials(found))
     }
 
     /// Creates the problem of a value `found` that is written without quotes.
@@ -157,7 +163,7 @@ pub(super) fn optional_url(text: &str) -> Result<Option<String>, ValueProblem> {
         "a URL such as \"https://login.example.com/oauth\", without user name and fragment";
     match WebUrl::parse(text) {
         Some(_) => Ok(Some(text.to_owned())),
-        None => Err(ValueProblem::shape(expected, text)),
+        None => Err(ValueProblem::address(expected, text)),
     }
 }
 

@@ -18,8 +18,8 @@ use crate::store::StoreError;
 pub struct WantedConsumer {
     /// The key, which identifies the consumer.
     pub consumer_key: ConsumerKey,
-    /// The etag that the consumer must have; `None` permits any state, and no consumer.
-    pub etag: Option<String>,
+    /// The state that the consumer must have before the change.
+    pub expected: ExpectedState,
     /// The state; `None` keeps it.
     pub status: Option<ConsumerStatus>,
     /// The shared secret; `None` keeps the secrets.
@@ -34,6 +34,18 @@ pub struct WantedConsumer {
     pub attributes: ConsumerAttributes,
     /// Checks everything and changes nothing.
     pub validate_only: bool,
+}
+
+/// The state that a caller has seen, so that no other state is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExpectedState {
+    /// Any state, and no consumer.
+    #[default]
+    Any,
+    /// No consumer.
+    Absent,
+    /// A consumer with this etag.
+    Etag(String),
 }
 
 /// A consumer before and after [`Issuer::apply_consumer`].
@@ -61,7 +73,7 @@ impl Issuer {
     ) -> Result<ApplyOutcome, IssueError> {
         for _ in 0..ATTEMPTS {
             let previous = self.store.consumer(&wanted.consumer_key).await?;
-            wanted.check_etag(previous.as_ref())?;
+            wanted.expected.check(previous.as_ref())?;
             let consumer = self.applied(wanted, previous.as_ref())?;
             let outcome = ApplyOutcome { consumer, previous };
             if wanted.validate_only
@@ -140,18 +152,26 @@ impl Issuer {
     }
 }
 
-// === impl WantedConsumer ===
+// === impl ExpectedState ===
 
-impl WantedConsumer {
-    fn check_etag(&self, stored: Option<&Consumer>) -> Result<(), IssueError> {
-        let current = stored.map(|consumer| etag(consumer.generation, consumer.revision));
-        if self.etag.is_none() || self.etag == current {
+impl ExpectedState {
+    fn check(&self, stored: Option<&Consumer>) -> Result<(), IssueError> {
+        let is_expected = match (self, stored) {
+            (Self::Any, _) | (Self::Absent, None) => true,
+            (Self::Absent, Some(_)) | (Self::Etag(_), None) => false,
+            (Self::Etag(seen), Some(stored)) => *seen == etag(stored.generation, stored.revision),
+        };
+        if is_expected {
             Ok(())
         } else {
             Err(IssueError::Conflict)
         }
     }
+}
 
+// === impl WantedConsumer ===
+
+impl WantedConsumer {
     /// Returns the draft of a new consumer with the same values.
     fn draft(&self, previous: Option<&Consumer>, wrong: &mut Violations) -> ConsumerDraft {
         let has_secret = match previous {

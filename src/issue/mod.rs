@@ -58,7 +58,7 @@ use builtin_directory::BuiltinDirectory;
 use hash::Hasher;
 use password::DelayedAttempts;
 
-pub use apply::{ApplyOutcome, WantedConsumer};
+pub use apply::{ApplyOutcome, ExpectedState, WantedConsumer};
 pub use audit::Actor;
 pub use consumers::CreateOutcome;
 pub use directory::{Directory, DirectoryError, DirectoryUser, Login};

@@ -5,7 +5,7 @@ use countersign::v1;
 use serde::Serialize;
 
 use super::plan::{ConsumerChange, TokenChange};
-use crate::cli::output;
+use crate::cli::output::{self, printable};
 
 /// A change of a record.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -117,7 +117,8 @@ impl Change {
             Action::Delete => ("-", " and its tokens"),
             Action::Revoke => ("-", ""),
         };
-        output::line(&format!("{mark} {} {}{rest}", self.kind, self.name))?;
+        let name = printable(&self.name);
+        output::line(&format!("{mark} {} {name}{rest}", self.kind))?;
         for FieldChange {
             field,
             before,
@@ -125,7 +126,7 @@ impl Change {
         } in &self.fields
         {
             for (mark, value) in [("-", before), ("+", after)] {
-                if let Some(value) = value {
+                if let Some(value) = value.as_deref().map(printable) {
                     output::line(&format!("    {mark} {field}: {value}"))?;
                 }
             }

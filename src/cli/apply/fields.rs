@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
         let named = named.and_then(|entry| entry.node.value.text());
         let named = named.filter(|name| !name.is_empty());
         let lines = FieldLines {
-            record: named.map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}")),
+            record: named.map_or_else(|| kind.to_owned(), |name| format!("{kind} {}", cut(name))),
             line: node.line,
             fields: HashMap::new(),
         };
@@ -166,6 +166,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Refuses a record that is longer than any of its kind.
+    pub(super) fn fits(&mut self, bytes: usize) {
+        if bytes > MAX_RECORD {
+            let problem = format!("the record has more than {MAX_RECORD} bytes");
+            let mistake = Mistake::new(self.lines.line, &self.lines.record, problem);
+            self.mistakes.push(mistake);
+        }
+    }
+
     /// Adds a mistake.
     pub(super) fn wrong(&mut self, field: &str, problem: &str) {
         self.mistakes.push(self.lines.mistake(field, problem));
@@ -177,8 +186,7 @@ impl<'a> Fields<'a> {
             let problem = if OUTPUT_ONLY.contains(&key.as_str()) {
                 format!("{key} is set by the server: remove it")
             } else {
-                let key: String = key.chars().take(MAX_SHOWN).collect();
-                format!("{key} is unknown; known are {}", known.join(", "))
+                format!("{} is unknown; known are {}", cut(key), known.join(", "))
             };
             let mistake = Mistake::new(*line, &self.lines.record, problem);
             self.mistakes.push(mistake);
@@ -194,6 +202,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Returns the beginning of a name, if it is long.
+pub(super) fn cut(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_SHOWN).map(|(at, _)| at);
+    end.and_then(|at| name.get(..at)).unwrap_or(name)
+}
+
 /// The fields that only the server sets.
 pub(super) const OUTPUT_ONLY: [&str; 7] = [
     "consumer_id",
@@ -205,5 +219,8 @@ pub(super) const OUTPUT_ONLY: [&str; 7] = [
     "update_time",
 ];
 
-/// The longest part of an unknown name that a mistake shows, in characters.
-const MAX_SHOWN: usize = 64;
+/// The longest record in bytes: more than the limits of all its fields.
+const MAX_RECORD: usize = 256 << 10;
+
+/// The longest part of a name that a mistake shows, in characters: no key is longer.
+const MAX_SHOWN: usize = 255;

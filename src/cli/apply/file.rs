@@ -19,12 +19,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use countersign::v1;
+use prost::Message as _;
 
-use super::fields::{FieldLines, Fields};
+use super::fields::{FieldLines, Fields, cut};
 use super::mistake::Mistake;
 use super::yaml::{self, Entry, Node, Value};
 use crate::cli::exit::Usage;
-use crate::cli::{input, secret_input};
+use crate::cli::{input, output, secret_input};
 
 /// The wanted records, except those with mistakes.
 #[derive(Default)]
@@ -53,12 +54,21 @@ pub(super) struct WantedToken {
 
 /// Reads records, and remembers mistakes.
 struct Reader {
-    /// The directory that relative names of files start from.
-    directory: PathBuf,
+    files: SecretFiles,
     wanted: Wanted,
     mistakes: Vec<Mistake>,
     /// The names of the consumers and tokens so far.
     names: HashSet<(&'static str, String)>,
+}
+
+/// The files with secrets.
+struct SecretFiles {
+    /// The file itself, in which a secret may be written.
+    own: PathBuf,
+    /// The directory that relative names of files start from.
+    directory: PathBuf,
+    /// Those that every user of this machine can read or change.
+    exposed: Vec<PathBuf>,
 }
 
 /// Reads a file.
@@ -69,7 +79,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Wanted, Vec<Mistake>)> {
     let text = text_of(path)?;
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader {
-        directory: directory.to_owned(),
+        files: SecretFiles {
+            own: path.to_owned(),
+            directory: directory.to_owned(),
+            exposed: Vec::new(),
+        },
         wanted: Wanted::default(),
         mistakes: Vec::new(),
         names: HashSet::new(),
@@ -78,6 +92,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Wanted, Vec<Mistake>)> {
         Ok(documents) => documents.into_iter().for_each(|one| reader.document(one)),
         Err(mistake) => reader.mistakes.push(mistake),
     }
+    reader.files.warn();
     Ok((reader.wanted, reader.mistakes))
 }
 
@@ -123,8 +138,7 @@ impl Reader {
                 "consumers" => Self::consumer,
                 "tokens" => Self::token,
                 _ => {
-                    let key: String = key.chars().take(64).collect();
-                    let problem = format!("{key} is unknown; known are consumers, tokens");
+                    let problem = format!("{} is unknown; known are consumers, tokens", cut(&key));
                     self.wrong(line, &problem);
                     continue;
                 }
@@ -157,14 +171,15 @@ impl Reader {
             flows: fields.list("flows"),
             callbacks: fields.list("callbacks"),
             scopes: fields.list("scopes"),
-            rsa_public_keys: keys(&mut fields, &self.directory),
+            rsa_public_keys: keys(&mut fields, &self.files.directory),
             compat_profiles: fields.list("compat_profiles"),
             deny_detail: fields.text("deny_detail"),
             deprecated_at: fields.time("deprecated_at"),
             sunset_at: fields.time("sunset_at"),
             ..v1::Consumer::default()
         };
-        let secret = secret(&mut fields, &CONSUMER_SECRET, &self.directory);
+        let secret = secret(&mut fields, &CONSUMER_SECRET, &mut self.files);
+        fields.fits(consumer.encoded_len() + secret.len());
         let lines = fields.end(&CONSUMER_FIELDS);
         self.once("consumer", &consumer.consumer_key, line);
         if self.mistakes.len() > before {
@@ -192,7 +207,8 @@ impl Reader {
             expire_time: fields.time("expire_time"),
             ..v1::Token::default()
         };
-        let secret = secret(&mut fields, &TOKEN_SECRET, &self.directory);
+        let secret = secret(&mut fields, &TOKEN_SECRET, &mut self.files);
+        fields.fits(token.encoded_len() + secret.len());
         let lines = fields.end(&TOKEN_FIELDS);
         self.once("token", &token.token, line);
         if self.mistakes.len() == before {
@@ -207,7 +223,7 @@ impl Reader {
     /// Refuses a record that the file has twice.
     fn once(&mut self, kind: &'static str, name: &str, line: u64) {
         if !self.names.insert((kind, name.to_owned())) && !name.is_empty() {
-            self.wrong(line, &format!("the {kind} {name} is there twice"));
+            self.wrong(line, &format!("the {kind} {} is there twice", cut(name)));
         }
     }
 
@@ -216,8 +232,45 @@ impl Reader {
     }
 }
 
+// === impl SecretFiles ===
+
+impl SecretFiles {
+    /// Returns the secret in another file.
+    fn read(&mut self, name: &str) -> Result<String, String> {
+        let named = |error: anyhow::Error| format!("names {name}: {error}");
+        if name == "-" {
+            return Err("names standard input: name a file".to_owned());
+        }
+        let path = self.directory.join(name);
+        let secret = secret_input::in_file(&path).map_err(|error| named(error.into()))?;
+        self.add(path);
+        if secret.expose().is_empty() {
+            return Err(format!("names {name}: the secret is empty"));
+        }
+        secret_input::text(Some(&secret)).map_err(named)
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        if self.exposed.last() != Some(&path) && secret_input::is_exposed(&path) {
+            self.exposed.push(path);
+        }
+    }
+
+    /// Warns about the exposed files, of which there may be thousands.
+    fn warn(&self) {
+        let Some(first) = self.exposed.first() else {
+            return;
+        };
+        secret_input::warn_of_exposure(first);
+        if self.exposed.len() > 1 {
+            let more = self.exposed.len() - 1;
+            output::note(&format!("warning: and {more} more files with secrets"));
+        }
+    }
+}
+
 /// Reads a secret: in the file itself, in another file, or in a variable.
-fn secret(fields: &mut Fields<'_>, names: &[&str; 3], directory: &Path) -> String {
+fn secret(fields: &mut Fields<'_>, names: &[&str; 3], files: &mut SecretFiles) -> String {
     let [inline, file, variable] = names.map(|name| (name, fields.text(name)));
     let given: Vec<_> = [&inline, &file, &variable]
         .into_iter()
@@ -235,21 +288,17 @@ fn secret(fields: &mut Fields<'_>, names: &[&str; 3], directory: &Path) -> Strin
         }
     };
     let secret = match name {
-        _ if *name == file.0 => secret_in_file(directory, source),
+        _ if *name == file.0 => files.read(source),
         _ if *name == variable.0 => secret_in_variable(source),
-        _ => Ok(source.clone()),
+        _ => {
+            files.add(files.own.clone());
+            Ok(source.clone())
+        }
     };
     secret.unwrap_or_else(|problem| {
         fields.wrong(name, &problem);
         String::new()
     })
-}
-
-fn secret_in_file(directory: &Path, name: &str) -> Result<String, String> {
-    let path = directory.join(name);
-    let named = |error: anyhow::Error| format!("names {name}: {error}");
-    let secret = secret_input::read(None, Some(&path), "the file").map_err(named)?;
-    secret_input::text(secret.as_ref()).map_err(named)
 }
 
 fn secret_in_variable(name: &str) -> Result<String, String> {
@@ -289,6 +338,10 @@ fn key(fields: &mut Fields<'_>, name: &str, node: Node, directory: &Path) -> Opt
     let text = fields.text_of(name, entry.node)?;
     match entry.key.as_str() {
         "pem" => Some(text),
+        "pem_file" if text == "-" => {
+            fields.wrong(name, "names standard input: name a file");
+            None
+        }
         "pem_file" => match input::text(&directory.join(&text)) {
             Ok(pem) => Some(pem),
             Err(error) => {
@@ -466,6 +519,35 @@ tokens:
         assert_eq!(
             mistakes[2].problem,
             "name must be text: put the value in quotes"
+        );
+    }
+
+    #[test]
+    fn standard_input_is_no_secret_and_a_record_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = "x".repeat(300_000);
+        let text = format!(
+            "consumers:
+  - consumer_key: printer
+    consumer_secret_file: '-'
+    rsa_public_keys: [{{pem_file: '-'}}]
+  - consumer_key: scanner
+    name: {long}
+tokens:
+  - {{token: T, consumer_key: printer, token_secret: {long}}}
+"
+        );
+        let (_, mut mistakes) = read_text(directory.path(), &text);
+        mistakes.sort_by_key(|mistake| mistake.line);
+        let problems = mistakes.iter().map(|one| (one.line, one.problem.as_str()));
+        assert_eq!(
+            problems.collect::<Vec<_>>(),
+            [
+                (3, "consumer_secret_file names standard input: name a file"),
+                (4, "rsa_public_keys[0] names standard input: name a file"),
+                (5, "the record has more than 262144 bytes"),
+                (8, "the record has more than 262144 bytes"),
+            ]
         );
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::exit::Usage;
+use crate::cli::output::printable;
 
 /// A mistake and its place.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ impl Mistake {
     pub(super) fn new(line: u64, record: &str, problem: impl Into<String>) -> Self {
         Self {
             line,
-            record: record.to_owned(),
-            problem: problem.into(),
+            record: printable(record).into_owned(),
+            problem: printable(&problem.into()).into_owned(),
         }
     }
 }
@@ -74,6 +75,12 @@ mod tests {
             "2 mistakes in c.yaml; nothing was changed\n  \
              c.yaml:2: colour is unknown\n  \
              c.yaml:7: consumer K: name must not be empty"
+        );
+        let forged = vec![Mistake::new(1, "consumer K\n\u{1b}[2J", "is wrong")];
+        assert_eq!(
+            none_of(forged, "c.yaml").unwrap_err().0,
+            "1 mistake in c.yaml; nothing was changed\n  \
+             c.yaml:1: consumer K\\n\\u{1b}[2J: is wrong"
         );
         assert!(none_of(Vec::new(), "c.yaml").is_ok());
         let many = (0..150).map(|line| Mistake::new(line, "", "x")).collect();

@@ -2,7 +2,8 @@
 //!
 //! 1. `file` reads the records (`yaml`, `fields`), and `plan` asks the server to check each change.
 //!    All mistakes are listed (`mistake`), and nothing is changed if there is one.
-//! 2. The changes are printed (`changes`) and made.
+//! 2. The changes are made, each only of the state that the plan has seen, and printed (`changes`).
+//!    Generated secrets are in their file (`secrets_file`) before the next change is made.
 //!
 //! The file states every attribute of its consumers. It says nothing about the consumers and tokens
 //! that it lacks: `--prune` deletes these consumers, and nothing revokes these tokens, because users
@@ -13,25 +14,29 @@ mod fields;
 mod file;
 mod mistake;
 mod plan;
+mod secrets_file;
 mod yaml;
 
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use countersign::v1;
+use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use self::changes::{Change, Summary};
 use self::file::Wanted;
 use self::mistake::Mistake;
 use self::plan::{ConsumerChange, Plan, PlanOptions, Planner, TokenChange};
+use self::secrets_file::SecretsFile;
 use super::client::{AdminArgs, refused};
 use super::confirm::Confirmation;
 use super::exit::Usage;
 use super::output::{self, Format};
-use super::private_file::PrivateFile;
+use super::stop_signal::stop_signal;
 use super::{duration, input};
 
 /// The arguments of `countersign apply`.
@@ -73,6 +78,9 @@ struct Report {
     summary: Summary,
     #[serde(skip)]
     format: Format,
+    /// The reason why the changes are no longer printed.
+    #[serde(skip)]
+    unprinted: Option<anyhow::Error>,
 }
 
 /// A generated secret, a line of the file of `--generate-secrets`.
@@ -94,7 +102,7 @@ enum GeneratedSecret<'a> {
 struct Applier {
     planner: Planner,
     report: Report,
-    secrets: Option<PrivateFile>,
+    secrets: Option<SecretsFile>,
 }
 
 /// Runs the command.
@@ -106,7 +114,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = checked(&mut planner, wanted, mistakes, &args.file).await?;
     let changes = plan.len();
     if args.dry_run {
-        Report::of_dry_run(&plan, args.admin.output)?.end()?;
+        Report::of_dry_run(&plan, args.admin.output).end()?;
         return Ok(match changes {
             1.. if args.detailed_exitcode => ExitCode::from(DIFFERENT),
             _ => ExitCode::SUCCESS,
@@ -118,17 +126,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         report: Report::new(false, args.admin.output),
         secrets: args.secrets_file(&plan)?,
     };
-    let applied = applier.apply(plan).await;
-    // The secrets of the changes that were made exist nowhere else.
+    // From here on, an interruption ends the command between two changes.
+    let stop = pin!(stop_signal().context("cannot receive signals")?);
+    let applied = applier.apply(plan, stop).await;
     if let Some(secrets) = applier.secrets.take() {
         secrets.finish()?;
     }
-    let made = applier.report.changes.len();
-    applied.with_context(|| {
-        format!("stopped after {made} of {changes} changes; run it again to make the others")
-    })?;
-    applier.report.end()?;
-    Ok(ExitCode::SUCCESS)
+    match applied {
+        Ok(()) => applier.report.end().map(|()| ExitCode::SUCCESS),
+        Err(error) => Err(applier.report.stopped(changes, error)),
+    }
 }
 
 /// Returns the changes if neither the file nor the server finds a mistake.
@@ -197,12 +204,12 @@ impl Args {
     }
 
     /// Creates the file for generated secrets, if there will be any.
-    fn secrets_file(&self, plan: &Plan) -> Result<Option<PrivateFile>, Usage> {
+    fn secrets_file(&self, plan: &Plan) -> Result<Option<SecretsFile>, Usage> {
         match &self.generate_secrets {
             Some(path) if path == Path::new("-") => {
                 Err(Usage("--generate-secrets: name a file".to_owned()))
             }
-            Some(path) if plan.generates() => PrivateFile::create(path, false).map(Some),
+            Some(path) if plan.generates() => SecretsFile::create(path).map(Some),
             Some(_) | None => Ok(None),
         }
     }
@@ -219,53 +226,74 @@ impl Report {
         }
     }
 
-    fn of_dry_run(plan: &Plan, format: Format) -> anyhow::Result<Self> {
+    fn of_dry_run(plan: &Plan, format: Format) -> Self {
         let mut report = Self::new(true, format);
         for change in &plan.consumers {
-            report.add(Change::of_consumer(change))?;
+            report.add(Change::of_consumer(change));
         }
         for change in &plan.tokens {
-            report.add(Change::of_token(change))?;
+            report.add(Change::of_token(change));
         }
         for consumer in &plan.surplus {
-            report.add(Some(Change::deletion(consumer)))?;
+            report.add(Some(Change::deletion(consumer)));
         }
-        Ok(report)
+        report
     }
 
-    /// Counts and prints a change, or counts an unchanged record.
-    fn add(&mut self, change: Option<Change>) -> anyhow::Result<()> {
+    /// Counts and prints a change, or counts an unchanged record. A reader that closes the output
+    /// does not stop the next changes.
+    fn add(&mut self, change: Option<Change>) {
         let Some(change) = change else {
             self.summary.unchanged += 1;
-            return Ok(());
+            return;
         };
         self.summary.count(&change);
-        if self.format == Format::Table {
-            change.print()?;
+        if self.format == Format::Table && self.unprinted.is_none() {
+            self.unprinted = change.print().err();
         }
         self.changes.push(change);
-        Ok(())
     }
 
-    fn end(&self) -> anyhow::Result<()> {
-        match self.format {
-            Format::Json => output::line(&serde_json::to_string_pretty(self)?),
-            Format::Table => output::line(&self.summary.line(self.dry_run)),
+    /// Prints the end of the report.
+    fn end(mut self) -> anyhow::Result<()> {
+        match (self.unprinted.take(), self.format) {
+            (Some(error), _) => Err(error),
+            (None, Format::Json) => output::line(&serde_json::to_string_pretty(&self)?),
+            (None, Format::Table) => output::line(&self.summary.line(self.dry_run)),
         }
+    }
+
+    /// Prints the changes that were made before an error, and returns the error with their number.
+    fn stopped(self, changes: usize, error: anyhow::Error) -> anyhow::Error {
+        let made = self.changes.len();
+        if self.format == Format::Json && self.end().is_err() {
+            output::note("warning: the report of the changes could not be written");
+        }
+        error.context(format!(
+            "stopped after {made} of {changes} changes; run it again to make the others"
+        ))
     }
 }
 
 // === impl Applier ===
 
 impl Applier {
-    async fn apply(&mut self, plan: Plan) -> anyhow::Result<()> {
+    /// Makes the changes until `stop` ends.
+    async fn apply(
+        &mut self,
+        plan: Plan,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> anyhow::Result<()> {
         for change in plan.consumers {
+            not_stopped(stop.as_mut())?;
             self.consumer(change).await?;
         }
         for change in plan.tokens {
+            not_stopped(stop.as_mut())?;
             self.token(change).await?;
         }
         for consumer in plan.surplus {
+            not_stopped(stop.as_mut())?;
             self.delete(consumer).await?;
         }
         Ok(())
@@ -277,13 +305,16 @@ impl Applier {
             let key = planned.new.consumer_key.clone();
             let request = planned.request_to_apply();
             let answer = self.planner.consumers.apply_consumer(request).await;
-            let answer = answer.map_err(refused)?.into_inner();
+            let answer = answer
+                .map_err(refused)
+                .with_context(|| named_consumer(&key))?;
             self.keep(&GeneratedSecret::Consumer {
                 consumer_key: &key,
-                consumer_secret: &answer.consumer_secret,
+                consumer_secret: &answer.into_inner().consumer_secret,
             })?;
         }
-        self.report.add(change)
+        self.report.add(change);
+        Ok(())
     }
 
     async fn token(&mut self, planned: TokenChange) -> anyhow::Result<()> {
@@ -296,31 +327,40 @@ impl Applier {
                     token: token.token,
                     consumer_key: token.consumer_key,
                 };
+                let name = request.token.clone();
                 let answer = self.planner.tokens.revoke_token(request).await;
-                answer.map_err(refused)?;
+                answer
+                    .map_err(refused)
+                    .with_context(|| named_token(&name))?;
             }
         }
-        self.report.add(change)
+        self.report.add(change);
+        Ok(())
     }
 
     async fn create_token(&mut self, planned: v1::CreateTokenRequest) -> anyhow::Result<()> {
         let is_generated = planned.token_secret.is_empty();
+        // The plan has seen no such token.
         let request = v1::CreateTokenRequest {
+            allow_existing: false,
             validate_only: false,
             ..planned
         };
+        let name = request.token.as_ref().map(|one| one.token.clone());
         let answer = self.planner.tokens.create_token(request).await;
-        let answer = answer.map_err(refused)?.into_inner();
-        let token = answer.token.unwrap_or_default();
-        let token_secret = if is_generated {
-            &answer.token_secret
-        } else {
-            ""
-        };
+        let answer = answer.map_err(refused);
+        let answer = answer.with_context(|| named_token(&name.unwrap_or_default()))?;
+        let v1::CreateTokenResponse {
+            token,
+            token_secret,
+            ..
+        } = answer.into_inner();
+        let token = token.unwrap_or_default();
+        let generated = Some(token_secret).filter(|_| is_generated);
         self.keep(&GeneratedSecret::Token {
             token: &token.token,
             consumer_key: &token.consumer_key,
-            token_secret,
+            token_secret: &generated.unwrap_or_default(),
         })
     }
 
@@ -328,22 +368,26 @@ impl Applier {
     fn keep(&mut self, secret: &GeneratedSecret<'_>) -> anyhow::Result<()> {
         match &mut self.secrets {
             Some(file) if !secret.is_empty() => {
-                file.line(&serde_json::to_string(secret)?)?;
-                file.flush()
+                let written = file.line(&serde_json::to_string(secret)?);
+                written.with_context(|| secret.remedy())
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    async fn delete(&mut self, consumer: v1::Consumer) -> anyhow::Result<()> {
-        let change = Change::deletion(&consumer);
+    async fn delete(&mut self, surplus: v1::Consumer) -> anyhow::Result<()> {
+        let change = Change::deletion(&surplus);
+        let key = surplus.consumer_key.clone();
         let request = v1::DeleteConsumerRequest {
-            consumer_key: consumer.consumer_key,
-            etag: consumer.etag,
+            consumer_key: surplus.consumer_key,
+            etag: surplus.etag,
         };
         let answer = self.planner.consumers.delete_consumer(request).await;
-        answer.map_err(refused)?;
-        self.report.add(Some(change))
+        answer
+            .map_err(refused)
+            .with_context(|| named_consumer(&key))?;
+        self.report.add(Some(change));
+        Ok(())
     }
 }
 
@@ -358,6 +402,34 @@ impl GeneratedSecret<'_> {
             Self::Token { token_secret, .. } => token_secret.is_empty(),
         }
     }
+
+    /// Returns the loss of a secret that could not be written, and its remedy.
+    fn remedy(&self) -> String {
+        match self {
+            Self::Consumer { consumer_key, .. } => format!(
+                "the new secret of the consumer {consumer_key} is lost; `countersign consumer rotate-secret \
+                 {consumer_key}` generates another one"
+            ),
+            Self::Token { token, .. } => format!(
+                "the secret of the new token {token} is lost; revoke the token, and list one with another name"
+            ),
+        }
+    }
+}
+
+fn not_stopped(stop: Pin<&mut impl Future<Output = ()>>) -> anyhow::Result<()> {
+    if stop.now_or_never().is_some() {
+        bail!("interrupted");
+    }
+    Ok(())
+}
+
+fn named_consumer(key: &str) -> String {
+    format!("consumer {key}")
+}
+
+fn named_token(name: &str) -> String {
+    format!("token {name}")
 }
 
 /// The change that `--prune` confirms.

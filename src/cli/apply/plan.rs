@@ -136,6 +136,7 @@ impl Planner {
             secret_overlap: self.options.overlap,
             generate_secret: self.options.generates,
             validate_only: true,
+            create_only: false,
         };
         let answer = match self.consumers.apply_consumer(request.clone()).await {
             Ok(answer) => answer.into_inner(),
@@ -319,6 +320,7 @@ impl ConsumerChange {
     pub(super) fn request_to_apply(self) -> v1::ApplyConsumerRequest {
         let mut request = self.request;
         request.validate_only = false;
+        request.create_only = self.previous.is_none();
         if let (Some(consumer), Some(previous)) = (&mut request.consumer, self.previous) {
             consumer.etag = previous.etag;
         }
@@ -423,9 +425,17 @@ mod tests {
             new: with_etag("next"),
             secret_changed: false,
         };
+        let new = ConsumerChange {
+            request: change.request.clone(),
+            previous: None,
+            new: with_etag("next"),
+            secret_changed: false,
+        };
         let request = change.request_to_apply();
         assert_eq!(request.consumer, Some(with_etag("shown")));
-        assert!(!request.validate_only);
+        assert!(!request.validate_only && !request.create_only);
+        let request = new.request_to_apply();
+        assert!(!request.validate_only && request.create_only);
     }
 
     #[test]

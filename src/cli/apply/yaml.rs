@@ -63,14 +63,19 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, Mistake> {
 fn mistake(error: &Error) -> Mistake {
     let error = error.without_snippet();
     let line = error.location().map_or(0, |location| location.line());
-    let problem = if exceeds_limit(error) {
+    Mistake::new(line, "", problem(error))
+}
+
+fn problem(error: &Error) -> String {
+    if exceeds_limit(error) {
         format!(
             "exceeds a limit: {MAX_NODES} values, {MAX_DEPTH} levels, {MAX_ALIASES} values with aliases"
         )
+    } else if repeats_value(error) {
+        UNREADABLE_VALUE.to_owned()
     } else {
         error.render_with_formatter(&UserMessageFormatter)
-    };
-    Mistake::new(line, "", problem)
+    }
 }
 
 fn exceeds_limit(error: &Error) -> bool {
@@ -78,6 +83,23 @@ fn exceeds_limit(error: &Error) -> bool {
         return exceeds_limit(error);
     }
     matches!(error, Error::Budget { .. })
+}
+
+/// Returns true if the text of an error repeats a value, which may be a secret: `12345e67890` is a
+/// number that is too large.
+fn repeats_value(error: &Error) -> bool {
+    if let Error::AliasError { error, .. } = error {
+        return repeats_value(error);
+    }
+    matches!(
+        error,
+        Error::NonFiniteFloat { .. }
+            | Error::QuotingRequired { .. }
+            | Error::SerdeInvalidType { .. }
+            | Error::SerdeInvalidValue { .. }
+            | Error::SerdeUnknownVariant { .. }
+            | Error::TaggedEnumMismatch { .. }
+    )
 }
 
 // === impl Node ===
@@ -182,6 +204,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
+const UNREADABLE_VALUE: &str = "has a value that YAML cannot read: put the value in quotes";
+
 /// A file needs 6 levels.
 const MAX_DEPTH: usize = 16;
 
@@ -226,10 +250,14 @@ mod tests {
             ("a: `s3cret\n", 1..=1),
             ("a: \"\\s3cret\"\n", 1..=1),
             ("a:\n\tb: s3cret\n", 1..=2),
+            ("a: 12345e67890123\n", 1..=1),
+            ("a: [0, 12345e67890123]\n", 1..=1),
         ] {
             let mistake = documents(text).err().unwrap();
             assert!(line.contains(&mistake.line), "{text:?}: {mistake:?}");
-            assert!(!mistake.problem.contains("s3cret"), "{mistake:?}");
+            for secret in ["s3cret", "12345e"] {
+                assert!(!mistake.problem.contains(secret), "{mistake:?}");
+            }
         }
     }
 

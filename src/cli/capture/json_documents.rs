@@ -13,6 +13,11 @@ use crate::cli::exit::Usage;
 /// # Errors
 /// When the text is not JSON, or a document is of no known kind.
 pub(super) fn requests(text: &str) -> Result<(CaptureFormat, Vec<CapturedRequest>), Usage> {
+    if values(text) > MOST_VALUES {
+        return Err(Usage(format!(
+            "the JSON has more than {MOST_VALUES} values: cut it to the request in question"
+        )));
+    }
     let documents = match documents(text) {
         Ok(documents) => documents,
         // JavaScript permits keys without quotes; JSON does not.
@@ -60,6 +65,21 @@ fn documents(text: &str) -> Result<Vec<Value>, Usage> {
     Ok(documents)
 }
 
+/// Returns an upper bound of the number of values, which decides the memory that they take.
+fn values(text: &str) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (1, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 fn format_of(document: &Map<String, Value>) -> Option<CaptureFormat> {
     let has = |key: &str| document.contains_key(key);
     let format = if envoy_tap::is_trace(document) {
@@ -94,6 +114,9 @@ const UNKNOWN: &str = "the JSON is of no known kind: expected a HAR (`log.entrie
                        (`item`), an access log (`method`, `path`, `authority`, `authorization`), or \
                        an axios configuration (`url`, `method`, `headers`)";
 
+/// More than a HAR of the largest accepted size has: its values have 30 bytes and more.
+const MOST_VALUES: usize = 1_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +142,23 @@ mod tests {
         ] {
             assert_eq!(requests(text).unwrap().0, format, "{text}");
         }
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        assert_eq!(values(r#"{"a": [1, "b,[\\\",{"], "c": {}}"#), 6);
+        let many = format!("[{{\"method\": [{}0]}}]", "0,".repeat(MOST_VALUES));
+        let refused = requests(&many).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("the JSON has more than 1000000 values"),
+            "{refused}"
+        );
+        // Commas in a text are no values.
+        let text = format!(
+            r#"{{"method": "GET", "path": "/{}"}}"#,
+            ",".repeat(MOST_VALUES)
+        );
+        assert!(requests(&text).is_ok());
     }
 
     #[test]

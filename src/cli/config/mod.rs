@@ -27,7 +27,7 @@ enum Command {
     Check(check::Args),
     /// Print the value of every key, and its source: default, file, variable or flag
     ///
-    /// Passwords in the address of the store are redacted.
+    /// Credentials in addresses are redacted.
     Show(show::Args),
     /// Print the default file: every key with its meaning, unit, default and reason
     Default,

@@ -51,7 +51,7 @@ pub(super) fn row(consumer: &v1::Consumer) -> Vec<String> {
         consumer.consumer_key.clone(),
         consumer.name.clone(),
         status_word(consumer.status()).to_owned(),
-        or_word(consumer.signature_methods.join(" "), "default"),
+        methods(consumer),
         output::time(consumer.create_time),
     ]
 }
@@ -74,13 +74,7 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
             output::time(consumer.previous_secret_expire_time),
         ),
         ("rsa public keys", rsa_keys(consumer)),
-        (
-            "signature methods",
-            or_word(
-                list(&consumer.signature_methods),
-                &default_methods(consumer),
-            ),
-        ),
+        ("signature methods", methods(consumer)),
         ("flows", list(&consumer.flows)),
         ("callbacks", list(&consumer.callbacks)),
         ("scopes", list(&consumer.scopes)),
@@ -96,9 +90,12 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
     ]
 }
 
-/// Returns the methods that an empty list permits: those that the consumer has key material for,
-/// except RSA-SHA1 and PLAINTEXT.
-fn default_methods(consumer: &v1::Consumer) -> String {
+/// Returns the permitted methods. An empty list permits those that the consumer has key material
+/// for, except RSA-SHA1 and PLAINTEXT.
+fn methods(consumer: &v1::Consumer) -> String {
+    if !consumer.signature_methods.is_empty() {
+        return consumer.signature_methods.join(" ");
+    }
     let is_permitted = |method: &SignatureMethod| match method {
         SignatureMethod::HmacSha1 | SignatureMethod::HmacSha256 | SignatureMethod::HmacSha512 => {
             consumer.secret_count > 0

@@ -1,147 +1,94 @@
-//! `countersign denials --follow`: new denials as they come.
+//! `countersign denials --follow`: new denials as they come, from one replica or from all.
+//!
+//! The addresses of a `dns:///` name are looked up repeatedly, because a restarted replica has
+//! another one.
 
-use std::cell::Cell;
-use std::io::Write as _;
+use std::collections::HashSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::anyhow;
-use countersign::v1;
-use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use tonic::{Status, Streaming};
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{COLUMNS, Filter, located_row, row};
-use crate::cli::client::{AdminArgs, AdminChannel, Target, is_connection_ending, refused};
-use crate::cli::output::{self, Format};
-use crate::cli::replicas::{self, Located};
+use super::Args;
+use super::watch::{Replica, Watcher};
+use crate::cli::client::Target;
+use crate::cli::output::{self, is_output_closed};
 
-/// Prints new denials of one replica, or of all, until they end.
-pub(super) async fn run(admin: &AdminArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
-    let filter = filter.clone();
-    let follow = Follow {
-        admin,
-        request: v1::WatchDenialsRequest {
-            consumer_key: filter.consumer_key,
-            reason: filter.reason,
-            cause: filter.cause,
-        },
-        names_replicas: admin.names_replicas(),
-        is_begun: Cell::new(false),
-    };
-    let watch = async |channel| follow.watch(channel).await;
-    let watches = replicas::ask(admin, watch).await?;
-    let watches = watches.given.into_iter();
-    let mut ended =
-        join_all(watches.map(|(target, denials)| follow.print_all(target, denials))).await;
-    let first = ended.swap_remove(0);
-    Err(first.unwrap_or_else(|| anyhow!("every watch ended")))
-}
-
-/// The watches of all replicas, and their output.
-struct Follow<'a> {
-    admin: &'a AdminArgs,
-    request: v1::WatchDenialsRequest,
-    /// Every line names its replica.
-    names_replicas: bool,
-    /// The head of the table is printed.
-    is_begun: Cell<bool>,
-}
-
-impl Follow<'_> {
-    async fn watch(
-        &self,
-        channel: AdminChannel,
-    ) -> anyhow::Result<Streaming<v1::WatchDenialsResponse>> {
-        let mut client = DiagnosticsServiceClient::new(channel);
-        let watch = client.watch_denials(self.request.clone()).await;
-        Ok(watch.map_err(refused)?.into_inner())
-    }
-
-    /// Prints the denials of one replica. The server ends each connection at its age; the next
-    /// watch continues on another. Returns the error that ends it.
-    async fn print_all(
-        &self,
-        target: Target,
-        mut denials: Streaming<v1::WatchDenialsResponse>,
-    ) -> Option<anyhow::Error> {
-        let error = loop {
-            let ended = match self.print_new(&target, &mut denials).await {
-                Ok(ended) => ended,
-                Err(error) => break error,
-            };
-            if !is_connection_ending(&ended) {
-                break refused(ended);
+/// Prints new denials until interrupted, or until every watch has ended.
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let header = args.admin.header()?;
+    let targets = args.admin.targets(&header).await?;
+    let watcher = Watcher::new(args, header);
+    watcher.list(&targets);
+    let mut known: HashSet<_> = targets.iter().map(|target| target.name.clone()).collect();
+    let begun = begin_all(&watcher, targets).await?;
+    watcher.print_head()?;
+    let watches = begun.into_iter().map(|replica| watcher.follow(replica));
+    let mut watches: FuturesUnordered<_> = watches.collect();
+    let has_name = args.admin.names_addresses();
+    let mut lookups = interval(LOOKUP_INTERVAL);
+    lookups.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some((name, error)) = watches.next() => {
+                let is_last = watches.is_empty() && !has_name;
+                if is_last || is_output_closed(&error) {
+                    return Err(error);
+                }
+                output::note(&format!("warning: no longer watching {name}: {error:#}"));
+                known.remove(&name);
             }
-            denials = match self.watch_again(&target).await {
-                Ok(denials) => denials,
-                Err(error) => break error,
-            };
-        };
-        if self.names_replicas {
+            _ = lookups.tick(), if has_name => {
+                // No denial is printed meanwhile.
+                let lookup = timeout(LOOKUP_TIMEOUT, args.admin.targets(watcher.header()));
+                let Ok(Ok(targets)) = lookup.await else {
+                    continue;
+                };
+                watcher.list(&targets);
+                for target in targets {
+                    if known.insert(target.name.clone()) {
+                        watches.push(watcher.follow(Replica::found(target)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Begins a watch of every replica at the same time. A replica that does not answer is called again
+/// later.
+///
+/// # Errors
+/// If no replica answers: the error of the first.
+async fn begin_all(watcher: &Watcher<'_>, targets: Vec<Target>) -> anyhow::Result<Vec<Replica>> {
+    let begun = targets.into_iter().map(|target| watcher.begin(target));
+    let begun = join_all(begun).await;
+    if begun.iter().all(|(_, watch)| watch.is_err()) {
+        let errors = begun.into_iter().filter_map(|(_, watch)| watch.err());
+        return Err(errors.into_iter().next().unwrap_or_else(no_target));
+    }
+    let replicas = begun.into_iter().map(|(target, watch)| match watch {
+        Ok(watch) => Replica::watched(target, watch),
+        Err(error) => {
             let name = &target.name;
-            output::note(&format!("warning: no longer watching {name}: {error:#}"));
+            output::note(&format!(
+                "warning: replica {name} did not answer, and is called again: {error:#}"
+            ));
+            Replica::found(target)
         }
-        Some(error)
-    }
-
-    async fn watch_again(
-        &self,
-        target: &Target,
-    ) -> anyhow::Result<Streaming<v1::WatchDenialsResponse>> {
-        let denials = self.watch(self.admin.connect_to(target).await?).await?;
-        output::note(WATCHES_AGAIN);
-        Ok(denials)
-    }
-
-    /// Prints denials until the server ends the watch; returns its status.
-    async fn print_new(
-        &self,
-        target: &Target,
-        denials: &mut Streaming<v1::WatchDenialsResponse>,
-    ) -> anyhow::Result<Status> {
-        self.begin()?;
-        loop {
-            let v1::WatchDenialsResponse { denial, missed } = match denials.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Ok(Status::unavailable("the server ended the watch")),
-                Err(ended) => return Ok(ended),
-            };
-            if missed > 0 {
-                output::note(&format!(
-                    "missed {missed} denials, which arrived faster than this command could read \
-                     them"
-                ));
-            }
-            let Some(denial) = denial else { continue };
-            output::line(&self.line(&target.name, denial)?)?;
-            output::stdout().flush()?;
-        }
-    }
-
-    /// Prints the head of the table, once.
-    fn begin(&self) -> anyhow::Result<()> {
-        if self.admin.output == Format::Json || self.is_begun.replace(true) {
-            return Ok(());
-        }
-        let first = usize::from(!self.names_replicas);
-        output::line(&output::padded(&COLUMNS[first..], &WIDTHS[first..]))
-    }
-
-    fn line(&self, replica: &str, denial: v1::Denial) -> anyhow::Result<String> {
-        Ok(match (self.admin.output, self.names_replicas) {
-            (Format::Table, false) => output::padded(&row(&denial), &WIDTHS[1..]),
-            (Format::Table, true) => output::padded(&located_row(replica, &denial), &WIDTHS),
-            (Format::Json, false) => serde_json::to_string(&denial)?,
-            (Format::Json, true) => serde_json::to_string(&Located {
-                replica: replica.to_owned(),
-                item: denial,
-            })?,
-        })
-    }
+    });
+    Ok(replicas.collect())
 }
 
-const WATCHES_AGAIN: &str = "the server ended the connection (max_connection_age); watching on a new one; `countersign \
-                             denials` lists denials that were missed in between";
+fn no_target() -> anyhow::Error {
+    anyhow::anyhow!("there is no replica")
+}
 
-/// The widths of the columns while following, wide enough for most denials.
-const WIDTHS: [usize; 8] = [21, 24, 32, 10, 18, 18, 20, 0];
+/// The time between two lookups of a name.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest time for a lookup.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use countersign::v1;
 use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use prost_types::Timestamp;
 
-use super::{Args, COLUMNS, located_row, row};
+use super::{Args, COLUMNS, Filter, located_row, row};
 use crate::cli::client::{AdminChannel, refused};
 use crate::cli::output::{self, List};
 use crate::cli::replicas::{self, Located};
@@ -28,9 +29,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Returns true if there was a denial.
 async fn list_one(args: &Args) -> anyhow::Result<bool> {
     let client = DiagnosticsServiceClient::new(args.admin.connect().await?);
+    let times = [args.since, args.until];
     let found = std::cell::Cell::new(false);
     let page = async |size, token| {
-        let (denials, next) = page(args, &client, size, token).await?;
+        let (denials, next) = page(&args.filter, times, &client, size, token).await?;
         found.set(found.get() || !denials.is_empty());
         Ok((denials, next))
     };
@@ -43,7 +45,8 @@ async fn list_one(args: &Args) -> anyhow::Result<bool> {
 async fn list_all(args: &Args) -> anyhow::Result<(bool, ExitCode)> {
     let fetch = async |channel| {
         let client = DiagnosticsServiceClient::new(channel);
-        let page = async |size, token| page(args, &client, size, token).await;
+        let times = [args.since, args.until];
+        let page = async |size, token| page(&args.filter, times, &client, size, token).await;
         args.paging.fetch(page).await
     };
     let mut answers = replicas::ask(&args.admin, fetch).await?;
@@ -67,21 +70,22 @@ async fn list_all(args: &Args) -> anyhow::Result<(bool, ExitCode)> {
     Ok((!denials.is_empty(), answers.exit_code()))
 }
 
-async fn page(
-    args: &Args,
+/// Fetches a page of the denials from the first of two times on, and before the second.
+pub(super) async fn page(
+    filter: &Filter,
+    [start_time, end_time]: [Option<Timestamp>; 2],
     client: &DiagnosticsServiceClient<AdminChannel>,
     page_size: i32,
     page_token: String,
 ) -> anyhow::Result<(Vec<v1::Denial>, String)> {
-    let filter = args.filter.clone();
     let request = v1::ListDenialsRequest {
         page_size,
         page_token,
-        consumer_key: filter.consumer_key,
-        reason: filter.reason,
-        cause: filter.cause,
-        start_time: args.since,
-        end_time: args.until,
+        consumer_key: filter.consumer_key.clone(),
+        reason: filter.reason.clone(),
+        cause: filter.cause.clone(),
+        start_time,
+        end_time,
     };
     let answer = client.clone().list_denials(request).await;
     let page = answer.map_err(refused)?.into_inner();

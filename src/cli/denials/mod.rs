@@ -2,7 +2,9 @@
 
 mod follow;
 mod list;
+mod progress;
 mod show;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -24,8 +26,8 @@ pub(crate) struct Args {
     /// Decision id of one denial to show, from the client's response [default: list all]
     #[arg(value_name = "DECISION_ID", conflicts_with_all = ["follow", "consumer_key", "reason", "cause", "since", "until"])]
     decision_id: Option<String>,
-    /// Print new denials until interrupted; JSON is one object a line
-    #[arg(long, short, conflicts_with_all = ["since", "until"])]
+    /// Print new denials until interrupted, with --since also those before; JSON is one object a line
+    #[arg(long, short, conflicts_with_all = ["until", "limit"])]
     follow: bool,
     #[command(flatten)]
     filter: Filter,
@@ -83,7 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return show::run(&args.admin, id).await;
     }
     if args.follow {
-        return follow::run(&args.admin, &args.filter).await;
+        return follow::run(&args).await;
     }
     list::run(&args).await
 }

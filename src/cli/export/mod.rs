@@ -9,7 +9,6 @@ mod plaintext;
 mod sealed;
 mod yaml;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,13 +16,13 @@ use anyhow::{Context as _, bail};
 use countersign::v1::backup_service_client::BackupServiceClient;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::AdminArgs;
 use super::confirm::Confirmation;
 use super::input;
 use super::output;
 use super::private_file::PrivateFile;
+use super::stop_signal::stop_signal;
 
 pub(super) use self::line::{END_KIND, EndLine, HEADER_START, HeaderLine, RecordLine};
 
@@ -109,21 +108,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         counts.unreadable
     ));
     Ok(ExitCode::FAILURE)
-}
-
-/// Returns a future that ends at SIGINT, SIGTERM or SIGHUP. From the call on, these signals do not
-/// end the process, which could not remove the unfinished file.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }
 
 // === impl Args ===

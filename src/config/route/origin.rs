@@ -27,7 +27,7 @@ impl Origin {
                         \"https://example.com:8443/api\"";
         let url = WebUrl::parse(text).filter(|url| url.uri().query().is_none());
         let url = url.filter(|_| text.bytes().all(|byte| byte.is_ascii_graphic()));
-        let url = url.ok_or_else(|| ValueProblem::shape(expected, text))?;
+        let url = url.ok_or_else(|| ValueProblem::address(expected, text))?;
         let path = url.uri().path();
         Ok(Self {
             scheme: url.scheme(),

@@ -1,7 +1,7 @@
 //! Declarative administration of consumers.
 
 use super::*;
-use crate::issue::{ApplyOutcome, WantedConsumer, etag};
+use crate::issue::{ApplyOutcome, ExpectedState, WantedConsumer, etag};
 use crate::model::{ConsumerId, ConsumerStatus};
 
 #[tokio::test]
@@ -155,17 +155,34 @@ async fn a_new_consumer_has_a_generated_secret_or_a_key() {
 async fn an_etag_permits_one_state() {
     let world = World::new().await;
     let of_none = WantedConsumer {
-        etag: Some("stale".to_owned()),
+        expected: ExpectedState::Etag("stale".to_owned()),
         ..wanted()
     };
     assert_err!(apply(&world, &of_none).await, IssueError::Conflict);
     let consumer = apply(&world, &wanted()).await.unwrap().consumer;
     assert_err!(apply(&world, &of_none).await, IssueError::Conflict);
     let current = WantedConsumer {
-        etag: Some(etag(consumer.generation, consumer.revision)),
+        expected: ExpectedState::Etag(etag(consumer.generation, consumer.revision)),
         ..wanted()
     };
     apply(&world, &current).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_that_appears_is_not_changed_by_a_caller_who_saw_none() {
+    let world = World::new().await;
+    let new = WantedConsumer {
+        expected: ExpectedState::Absent,
+        ..wanted()
+    };
+    apply(&world, &new).await.unwrap();
+    let before = stored(&world).await;
+    // Not even an equal one.
+    assert_err!(apply(&world, &new).await, IssueError::Conflict);
+    let mut other = new;
+    other.attributes.name = "Other".to_owned();
+    assert_err!(apply(&world, &other).await, IssueError::Conflict);
+    assert_eq!(stored(&world).await, before);
 }
 
 #[tokio::test]
@@ -196,7 +213,7 @@ fn wanted() -> WantedConsumer {
     } = printer();
     WantedConsumer {
         consumer_key: key(),
-        etag: None,
+        expected: ExpectedState::Any,
         status: None,
         consumer_secret,
         secret_overlap: Duration::ZERO,

@@ -1,8 +1,10 @@
 //! `countersign apply`, and the YAML of `countersign export`.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,6 +13,8 @@ use tokio::process::Command;
 
 use crate::support::admin_server::{ADMIN_TOKEN, AdminServer};
 use crate::support::leaks;
+use crate::support::process;
+use crate::support::terminal::Terminal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_applied_once_and_then_changes_nothing() {
@@ -139,6 +143,9 @@ async fn a_difference_is_shown_without_secrets_and_applied() {
     let bank = bench.run(&["consumer", "get", "bank"]).await;
     let methods = "signature methods  RSA-SHA256 RSA-SHA512 (default)\n";
     assert!(out(&bank).contains(methods), "{}", out(&bank));
+    let listed = bench.run(&["consumer", "list"]).await;
+    let methods = "active    RSA-SHA256 RSA-SHA512 (default)  ";
+    assert!(out(&listed).contains(methods), "{}", out(&listed));
     let unconfirmed = ["consumer", "expire-previous-secret", "printer"];
     assert_eq!(bench.run(&unconfirmed).await.status.code(), Some(64));
     let expire = ["consumer", "expire-previous-secret", "printer", "--yes"];
@@ -283,6 +290,114 @@ tokens: [{token: T, consumer_key: a, scopes: [read]}]
     );
 }
 
+/// While the command waits for a confirmation, its view of the server becomes stale.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_state_that_was_shown_is_changed() {
+    for (meanwhile, made, refusal) in [
+        (
+            "consumer update printer --description=new",
+            0,
+            "consumer printer: the record was changed since it was read",
+        ),
+        (
+            "consumer create --consumer-key=late --name=Other",
+            1,
+            "consumer late: the record was changed since it was read",
+        ),
+        ("token create --consumer-key=bank --token=T", 2, "token T: "),
+        (
+            "consumer update stray --description=new",
+            3,
+            "consumer stray: the record was changed since it was read",
+        ),
+    ] {
+        let bench = Bench::start(FILE).await;
+        bench.succeeds(&["apply", "-f", FILE_NAME]).await;
+        let stray = ["consumer", "create", "--name=S", "--consumer-key=stray"];
+        bench.succeeds(&stray).await;
+        let file = FILE.replace("name: Printer", "name: Printer 2");
+        bench.write(FILE_NAME, &format!("{file}{LATE}"));
+        let prune = ["apply", "-f", FILE_NAME, "--prune", "--output=json"];
+        let mut terminal = Terminal::run(&bench.command(&prune));
+        terminal.shows("Type yes to continue:").await;
+        let words: Vec<_> = meanwhile.split(' ').collect();
+        bench.succeeds(&words).await;
+        let ended = terminal.answer("yes\n").await;
+        let shown = out(&ended);
+        assert_eq!(ended.status.code(), Some(1), "{shown}");
+        let expected = format!(
+            "error: stopped after {made} of 4 changes; run it again to make the others: {refusal}"
+        );
+        assert!(shown.contains(&expected), "{shown}");
+        // The report of the changes that were made.
+        assert_eq!(shown.matches("\"action\": ").count(), made, "{shown}");
+        bench.succeeds(&["consumer", "get", "stray"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_applies_at_once_create_each_consumer_once() {
+    let bench = Bench::start(FILE).await;
+    let apply = ["apply", "-f", FILE_NAME, "--output=json"];
+    let (one, other) = tokio::join!(bench.run(&apply), bench.run(&apply));
+    let mut created = 0;
+    for ended in [one, other] {
+        let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        created += report["created"].as_u64().unwrap();
+        let is_stopped = err(&ended).contains("run it again");
+        assert_eq!(ended.status.success(), !is_stopped, "{}", both(&ended));
+    }
+    assert!(created <= 3, "{created}");
+    bench.succeeds(&apply).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interruption_loses_no_secret() {
+    let bench = Bench::start(&many_consumers()).await;
+    let words = ["apply", "-f", FILE_NAME, "--generate-secrets=secrets.jsonl"];
+    let child = bench.command(&words).spawn().unwrap();
+    let secrets = bench.path("secrets.jsonl");
+    let lines = || {
+        fs::read_to_string(&secrets)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    while lines() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    process::send("INT", child.id().unwrap());
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", both(&ended));
+    let error = err(&ended);
+    assert!(error.contains("make the others: interrupted"), "{error}");
+    let listed = bench.json(&["consumer", "list"]).await;
+    let listed = listed.as_array().unwrap().len();
+    assert_eq!(lines(), listed);
+    assert!((1..MANY).contains(&listed), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_output_stops_no_change() {
+    let bench = Bench::start(FILE).await;
+    let mut child = bench.command(&["apply", "-f", FILE_NAME]).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(141), "{}", both(&ended));
+    let again = bench.run(&["apply", "-f", FILE_NAME]).await;
+    assert_eq!(out(&again), "3 unchanged\n", "{}", both(&again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_every_user_can_read_is_pointed_out() {
+    let bench = Bench::start(FILE).await;
+    let secret = bench.path("printer.secret");
+    fs::set_permissions(&secret, Permissions::from_mode(0o644)).unwrap();
+    let dry = bench.run(&["apply", "-f", FILE_NAME, "--dry-run"]).await;
+    let warning = "warning: every user of this machine can read or change printer.secret; run: chmod 600 printer.secret\n";
+    assert_eq!((err(&dry).as_str(), dry.status.code()), (warning, Some(0)));
+}
+
 /// A server and a directory with files.
 struct Bench {
     server: AdminServer,
@@ -309,7 +424,9 @@ impl Bench {
     }
 
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 
     fn read(&self, name: &str) -> String {
@@ -406,6 +523,20 @@ tokens:
     scopes: [read]
     token_secret_env: ALICE_SECRET
 ";
+
+/// A token and a consumer that the server lacks.
+const LATE: &str = "  - {token: T, consumer_key: bank, token_secret: t-kd94hf93k423kf44}
+---
+consumers:
+  - {consumer_key: late, name: Late, consumer_secret: late-kd94hf93k423kf44}
+";
+
+const MANY: usize = 1000;
+
+fn many_consumers() -> String {
+    let consumers = (0..MANY).map(|at| format!("  - {{consumer_key: k{at}, name: K}}\n"));
+    format!("consumers:\n{}", consumers.collect::<String>())
+}
 
 const MISTAKES: &str = "\
 consumers:

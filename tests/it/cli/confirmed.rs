@@ -4,11 +4,11 @@
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::support::admin_server::{ADMIN_TOKEN, AdminServer, ISSUER_TOKEN};
 use crate::support::leaks;
+use crate::support::terminal::Terminal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_cannot_be_undone_happens_without_a_confirmation() {
@@ -90,7 +90,7 @@ async fn a_person_confirms_on_a_terminal() {
         ),
     ] {
         let delete = command(&server, &["consumer", "delete", "K"]);
-        let ended = on_a_terminal(delete, answer).await;
+        let ended = Terminal::run(&delete).answer(answer).await;
         let shown = String::from_utf8_lossy(&ended.stdout);
         assert_eq!(ended.status.code(), Some(status), "{shown}");
         assert!(shown.contains(said), "{shown}");
@@ -155,27 +155,6 @@ async fn unchanged(server: &AdminServer) {
     assert_eq!(user["status"], "USER_STATUS_ACTIVE");
 }
 
-/// Runs a command on a terminal of its own, with an answer typed in.
-async fn on_a_terminal(of: Command, answer: &str) -> Output {
-    let of = of.as_std();
-    let mut command = Command::new("python3");
-    command
-        .args(["-c", TERMINAL])
-        .arg(of.get_program())
-        .args(of.get_args());
-    for (name, value) in of.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(answer.as_bytes()).await.unwrap();
-    child.wait_with_output().await.unwrap()
-}
-
 async fn succeeds(server: &AdminServer, words: &[&str]) -> Value {
     let output = run(server, words).await;
     let message = String::from_utf8_lossy(&output.stderr);
@@ -203,10 +182,6 @@ fn command(server: &AdminServer, words: &[&str]) -> Command {
         .stderr(Stdio::piped());
     command
 }
-
-/// Runs its arguments on a terminal, and ends with their status.
-const TERMINAL: &str =
-    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
 /// The commands whose changes cannot be undone.
 const CHANGES: [&[&str]; 5] = [

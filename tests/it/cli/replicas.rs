@@ -1,13 +1,16 @@
 //! `countersign denials` and `countersign report` over two replicas.
 
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use countersign::diagnostics::{CountedConsumer, RefusedRequest};
 use countersign::oauth::SignatureMethod;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use crate::api::bad_input::denial;
 use crate::support::admin_server::{ADMIN_TOKEN, AdminServer};
@@ -172,6 +175,125 @@ async fn the_denials_of_all_replicas_are_followed() {
         let line = lines.next_line().await.unwrap().unwrap();
         let cells: Vec<_> = line.split_whitespace().take(3).collect();
         assert_eq!((cells[0], cells[2]), (replica.as_str(), id), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_comes_back_is_followed_again_without_a_gap() {
+    let replicas = Replicas::start().await;
+    let [_, there] = replicas.addresses();
+    let relay = Relay::start("127.0.0.1:0", replicas.here.address).await;
+    let address = relay.address;
+    let here = format!("http://{address}");
+    let mut command = command(
+        &["denials", "--follow", "--since=2023-11-14T22:13:20Z"],
+        &[&here, &there],
+    );
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(
+        lines
+            .next_line()
+            .await
+            .unwrap()
+            .unwrap()
+            .starts_with("REPLICA ")
+    );
+    let mut before = Vec::new();
+    for _ in 0..3 {
+        let line = lines.next_line().await.unwrap().unwrap();
+        before.push(line.split_whitespace().nth(2).unwrap().to_owned());
+    }
+    before.sort_unstable();
+    assert_eq!(before, ["11", "21", "22"]);
+
+    drop(relay);
+    let lost = notes.next_line().await.unwrap().unwrap();
+    assert!(lost.contains(&format!("lost replica {here}")), "{lost}");
+    replicas.here.diagnostics.record_refused(&denial("12"));
+    let _relay = Relay::start(&address.to_string(), replicas.here.address).await;
+    let back = notes.next_line().await.unwrap().unwrap();
+    assert_eq!(back, format!("watching replica {here}"));
+    for id in ["12", "13"] {
+        if id == "13" {
+            replicas.here.diagnostics.record_refused(&denial(id));
+        }
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert_eq!(line.split_whitespace().nth(2), Some(id), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_down_at_first_is_followed_later() {
+    let replicas = Replicas::start().await;
+    let [here, _] = replicas.addresses();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let late = format!("http://{address}");
+    let mut command = command(&["denials", "--follow", "--output=json"], &[&here, &late]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let down = notes.next_line().await.unwrap().unwrap();
+    assert!(
+        down.contains(&format!("replica {late} did not answer")),
+        "{down}"
+    );
+    let _relay = Relay::start(&address.to_string(), replicas.there.address).await;
+    let up = notes.next_line().await.unwrap().unwrap();
+    assert_eq!(up, format!("watching replica {late}"));
+    replicas.there.diagnostics.record_refused(&denial("23"));
+    let line = lines.next_line().await.unwrap().unwrap();
+    let shown: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&shown["replica"], &shown["decision_id"]),
+        (&late.into(), &"23".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_named_twice_is_counted_once() {
+    let replicas = Replicas::start().await;
+    let [here, there] = replicas.addresses();
+    let report = json(&run(&["report", "--output=json"], &[&here, &there, &here]).await);
+    assert_eq!(report[1]["seen"], 3, "{report}");
+}
+
+/// Another address of a server; its connections end when it is dropped.
+struct Relay {
+    address: SocketAddr,
+    _connections: JoinSet<()>,
+}
+
+impl Relay {
+    async fn start(address: &str, server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = JoinSet::new();
+        connections.spawn(async move {
+            let mut accepted = JoinSet::new();
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let mut server = TcpStream::connect(server).await.unwrap();
+                accepted.spawn(async move {
+                    copy_bidirectional(&mut client, &mut server).await.ok();
+                });
+            }
+        });
+        Self {
+            address,
+            _connections: connections,
+        }
     }
 }
 

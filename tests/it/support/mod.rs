@@ -19,4 +19,5 @@ pub(crate) mod refusing_store;
 pub(crate) mod scripted;
 pub(crate) mod serving;
 pub(crate) mod stack;
+pub(crate) mod terminal;
 pub(crate) mod upstream;

@@ -12,6 +12,15 @@ use crate::support::leaks;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep, timeout};
 
+/// Sends a process a signal, for example `STOP`.
+pub(crate) fn send(signal: &str, process: u32) {
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &process.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success(), "kill {signal} failed");
+}
+
 /// A child process; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -95,11 +104,7 @@ impl Process {
 
     /// Sends the process a signal, for example `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success(), "kill {signal} failed");
+        send(signal, self.child.id());
     }
 
     /// Returns the process id.

@@ -4,7 +4,9 @@ use prost_types::Timestamp;
 
 use super::{count, duration, given, secret, texts, timestamp, unix_time};
 use crate::clock::UnixTime;
-use crate::issue::{ConsumerAttributes, ConsumerDraft, Violations, WantedConsumer, etag};
+use crate::issue::{
+    ConsumerAttributes, ConsumerDraft, ExpectedState, Violations, WantedConsumer, etag,
+};
 use crate::model::{Consumer, ConsumerKey, ConsumerProfile, ConsumerStatus, DenyDetail, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::v1;
@@ -43,21 +45,23 @@ pub(in super::super) fn wanted_consumer(
         secret_overlap,
         generate_secret,
         validate_only,
+        create_only,
     } = request;
     let mut consumer = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
     let mut wrong = Violations::default();
     let key = std::mem::take(&mut consumer.consumer_key);
     let key = wrong.check("consumer.consumer_key", ConsumerKey::new(key));
+    let expected = expected_state(given(std::mem::take(&mut consumer.etag)), create_only);
+    let expected = wrong.check("create_only", expected);
     let status = wrong.check("consumer.status", wanted_status(consumer.status));
     let overlap = wrong.check("secret_overlap", duration(secret_overlap));
     let rsa_public_keys = std::mem::take(&mut consumer.rsa_public_keys);
-    let etag = given(std::mem::take(&mut consumer.etag));
     let attributes = wrong.merge(consumer_attributes(consumer));
-    let valid = key.zip(status).zip(overlap.zip(attributes));
-    let ((consumer_key, status), (secret_overlap, attributes)) = wrong.or(valid)?;
+    let valid = key.zip(expected).zip(status).zip(overlap.zip(attributes));
+    let (((consumer_key, expected), status), (secret_overlap, attributes)) = wrong.or(valid)?;
     Ok(WantedConsumer {
         consumer_key,
-        etag,
+        expected,
         status,
         consumer_secret: secret(consumer_secret),
         secret_overlap,
@@ -184,6 +188,15 @@ fn time(time: Option<Timestamp>) -> Result<Option<UnixTime>, &'static str> {
     time.map(unix_time).transpose()
 }
 
+fn expected_state(etag: Option<String>, create_only: bool) -> Result<ExpectedState, &'static str> {
+    match (etag, create_only) {
+        (None, false) => Ok(ExpectedState::Any),
+        (None, true) => Ok(ExpectedState::Absent),
+        (Some(etag), false) => Ok(ExpectedState::Etag(etag)),
+        (Some(_), true) => Err("contradicts consumer.etag: omit one of them"),
+    }
+}
+
 /// Reads the requested state; 0 requests no change.
 fn wanted_status(status: i32) -> Result<Option<ConsumerStatus>, &'static str> {
     match v1::ConsumerStatus::try_from(status) {
@@ -218,6 +231,24 @@ mod tests {
     fn a_record_is_required() {
         let refused = consumer_draft(v1::CreateConsumerRequest::default()).unwrap_err();
         assert_eq!(refused.to_string(), "consumer is required");
+    }
+
+    #[test]
+    fn a_caller_expects_one_state() {
+        let refused = wanted_consumer(v1::ApplyConsumerRequest {
+            consumer: Some(v1::Consumer {
+                consumer_key: "K".to_owned(),
+                name: "Printer".to_owned(),
+                etag: "1-1".to_owned(),
+                ..v1::Consumer::default()
+            }),
+            create_only: true,
+            ..v1::ApplyConsumerRequest::default()
+        });
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "create_only contradicts consumer.etag: omit one of them"
+        );
     }
 
     #[test]
