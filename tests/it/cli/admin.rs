@@ -1,5 +1,7 @@
 //! `countersign consumer`, `user`, `token` and `request-token`, as a person or a script runs them.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -488,6 +490,20 @@ async fn a_closed_output_ends_a_command_without_a_message() {
             "{words:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_token_replaces_one_that_is_not_text() {
+    let server = AdminServer::start().await;
+    let token = OsStr::from_bytes(b"correct-horse\xFF-battery-staple");
+    let mut command = command(&server, &["consumer", "list"]);
+    let refused = command.env("COUNTERSIGN_ADMIN_TOKEN", token).output();
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.status.code(), Some(64));
+    assert_eq!(
+        stderr(&refused),
+        "error: COUNTERSIGN_ADMIN_TOKEN is not UTF-8\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
