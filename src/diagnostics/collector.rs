@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use super::explain_job::{ExplainJob, ExplainedJob, PendingExplanation};
+use super::explain_job::{ExplainJob, ExplainedJob, PendingExplanation, QueuedJob};
 use super::explainer;
 use super::explanation::Explanation;
 use super::filter::DenialFilter;
@@ -27,7 +27,7 @@ use crate::verify::ClaimedCaller;
 pub struct Diagnostics {
     pub(super) shared: Arc<SharedState>,
     /// `None` if explanations are disabled.
-    pub(super) queue: Option<SyncSender<ExplainJob>>,
+    pub(super) queue: Option<SyncSender<QueuedJob>>,
 }
 
 impl Diagnostics {
@@ -113,10 +113,10 @@ impl Diagnostics {
     }
 
     /// Queues a job, or skips it if the queue is full; returns whether it was queued.
-    fn submit(&self, queue: &SyncSender<ExplainJob>, job: ExplainJob) -> bool {
+    fn submit(&self, queue: &SyncSender<QueuedJob>, job: QueuedJob) -> bool {
         match queue.try_send(job) {
             Ok(()) => true,
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+            Err(TrySendError::Full((job, _)) | TrySendError::Disconnected((job, _))) => {
                 self.shared.finish(job, ExplainedJob::SKIPPED);
                 false
             }

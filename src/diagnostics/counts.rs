@@ -9,7 +9,7 @@ use crate::config::Mode;
 use crate::oauth::SignatureMethod;
 
 /// The counts of one consumer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct ConsumerCounts {
     /// The consumer's name.
     pub(super) name: Box<str>,

@@ -8,7 +8,9 @@ use super::sent_request::{RequestCopy, SentRequest};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::model::ConsumerSecret;
-use crate::oauth::diagnosis::{BUDGET, MismatchEvidence, diagnose, passing_profiles};
+use crate::oauth::diagnosis::{
+    BUDGET, Diagnosis, MismatchEvidence, diagnose_in_steps, passing_profiles,
+};
 use crate::oauth::{CompatProfile, CompatSet, SignatureMethod, SignedRequest, VerificationKeys};
 use crate::verify::ClaimedCaller;
 
@@ -25,22 +27,23 @@ pub(super) struct ExplainJob {
     time: UnixTime,
     /// The mode of its route.
     pub(super) mode: Mode,
-    /// The sender for the caller that waits for the explanation.
-    pub(super) waiter: ExplanationWaiter,
 }
 
-/// The result of a job. Only the explanation may leave the diagnostics for a caller.
+/// A job, and the sender for the caller that waits for its explanation.
+pub(super) type QueuedJob = (ExplainJob, ExplanationWaiter);
+
+/// The result of a job, for operators alone.
 pub(super) struct ExplainedJob {
     /// The explanation.
     pub(super) explanation: Explanation,
-    /// The compat profiles that would have let the request pass; for operators alone.
+    /// The compat profiles that would have let the request pass.
     pub(super) profiles: CompatSet,
 }
 
 /// The sender of a [`PendingExplanation`].
 pub(super) struct ExplanationWaiter(oneshot::Sender<Explanation>);
 
-/// A handle to an explanation that is not finished yet.
+/// A handle to an explanation that the caller may learn, and that is not finished yet.
 #[derive(Debug)]
 pub struct PendingExplanation(oneshot::Receiver<Explanation>);
 
@@ -57,14 +60,14 @@ impl ExplainedJob {
 // === impl ExplainJob ===
 
 impl ExplainJob {
-    /// Returns a job, and the handle that receives its explanation.
+    /// Returns a job to queue, and the handle that receives its explanation.
     pub(super) fn new(
         sequence: u64,
         refused: &RefusedRequest<'_>,
         named: ClaimedCaller,
         sent: RequestCopy,
         time: UnixTime,
-    ) -> (Self, PendingExplanation) {
+    ) -> (QueuedJob, PendingExplanation) {
         let (waiter, explanation) = oneshot::channel();
         let job = Self {
             sequence,
@@ -73,17 +76,22 @@ impl ExplainJob {
             sent,
             time,
             mode: refused.mode,
-            waiter: ExplanationWaiter(waiter),
         };
-        (job, PendingExplanation(explanation))
+        let waiter = ExplanationWaiter(waiter);
+        ((job, waiter), PendingExplanation(explanation))
     }
 
-    /// Diagnoses the request, and searches for the profiles that would have let it pass.
-    pub(super) fn explain(&self) -> ExplainedJob {
+    /// Diagnoses the request, and searches for the profiles that would have let it pass. Answers the
+    /// waiting caller as soon as the part that it may learn is known.
+    pub(super) fn explain(&self, waiter: ExplanationWaiter) -> ExplainedJob {
+        self.explain_and_disclose(|public| waiter.answer(public))
+    }
+
+    fn explain_and_disclose(&self, disclose: impl FnOnce(Option<&Diagnosis>)) -> ExplainedJob {
         self.sent.read(|sent| {
             let budget = budget(sent.size(), sent.parameters());
             self.with_evidence(sent, |evidence| ExplainedJob {
-                explanation: match diagnose(evidence, budget) {
+                explanation: match diagnose_in_steps(evidence, budget, disclose) {
                     Some(diagnosis) => Explanation::found(diagnosis),
                     None => Explanation::not_found(&masked_base_string(sent)),
                 },
@@ -140,11 +148,11 @@ impl ExplainJob {
 // === impl ExplanationWaiter ===
 
 impl ExplanationWaiter {
-    /// Sends the explanation, if the receiver still waits.
-    pub(super) fn notify(self, explanation: &Explanation) {
-        if !self.0.is_closed() {
+    /// Ends the wait, with the diagnosis that the caller may learn.
+    fn answer(self, public: Option<&Diagnosis>) {
+        if let Some(public) = public.filter(|_| !self.0.is_closed()) {
             // The receiver may have been dropped just now.
-            let _: Result<(), _> = self.0.send(explanation.clone());
+            let _: Result<(), _> = self.0.send(Explanation::found(public.clone()));
         }
     }
 }
@@ -152,7 +160,7 @@ impl ExplanationWaiter {
 // === impl PendingExplanation ===
 
 impl PendingExplanation {
-    /// Waits for the explanation; returns `None` if the explainer ended without one.
+    /// Waits for the explanation; returns `None` if the caller may not learn it, or nothing was found.
     pub async fn explanation(self) -> Option<Explanation> {
         self.0.await.ok()
     }
@@ -194,7 +202,12 @@ const FULL_BUDGET_PARAMETERS: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::{Consumer, Secret};
+    use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, spent};
+    use crate::oauth::{ParseLimits, Request, RequestBody, Scheme};
 
     #[test]
     fn a_large_request_is_tried_in_fewer_ways() {
@@ -204,4 +217,77 @@ mod tests {
         assert_eq!(budget(64 * 1024, 10), BUDGET / 32);
         assert_eq!(budget(4096, 1000), BUDGET * 32 / 1000);
     }
+
+    #[test]
+    fn the_caller_is_answered_before_the_search_for_profiles() {
+        let mut disclosed = None;
+        spent::take();
+        let explained = job().explain_and_disclose(|public| {
+            let cause = public.map(Diagnosis::cause);
+            disclosed = Some((cause, spent::take()));
+        });
+        let (cause, before) = disclosed.unwrap();
+        assert_eq!(cause.as_deref(), Some("root-slash"));
+        assert!(before > 0 && spent::take() > 0);
+        assert_eq!(explained.profiles.to_string(), "no-root-slash");
+    }
+
+    #[tokio::test]
+    async fn a_caller_learns_only_what_is_disclosed() {
+        let pending = || {
+            let (waiter, pending) = oneshot::channel();
+            (ExplanationWaiter(waiter), PendingExplanation(pending))
+        };
+        let (waiter, explanation) = pending();
+        let explained = job().explain(waiter);
+        let explanation = explanation.explanation().await.unwrap();
+        assert_eq!(explanation.causes(), explained.explanation.causes());
+        let (waiter, explanation) = pending();
+        waiter.answer(None);
+        assert!(explanation.explanation().await.is_none());
+    }
+
+    /// Returns a job of a request that is signed without the slash of the root.
+    fn job() -> ExplainJob {
+        let secret = ConsumerSecret {
+            secret: Secret::new(*b"secret"),
+            expires_at: None,
+        };
+        let consumer = Consumer {
+            secrets: vec![secret],
+            ..Consumer::example()
+        };
+        let sent = SentRequest {
+            request: Request {
+                method: b"GET",
+                scheme: Scheme::Https,
+                authority: b"api.example.com",
+                path_prefix: b"",
+                target: b"/",
+                authorization: &[AUTHORIZATION],
+                content_type: &[],
+                body: RequestBody::Whole(b""),
+            },
+            limits: ParseLimits::default(),
+            forwarded: ForwardedHeaders::default(),
+            received: None,
+            setting: OriginSetting::Origin,
+        };
+        ExplainJob {
+            sequence: 0,
+            decision_id: "1".to_owned(),
+            named: ClaimedCaller {
+                consumer: Arc::new(consumer),
+                token: None,
+                compat: CompatSet::NONE,
+            },
+            sent: RequestCopy::of(&sent).unwrap(),
+            time: UnixTime::default(),
+            mode: Mode::Enforce,
+        }
+    }
+
+    const AUTHORIZATION: &[u8] = b"OAuth oauth_consumer_key=\"key\", \
+        oauth_signature_method=\"HMAC-SHA1\", oauth_timestamp=\"1700000000\", oauth_nonce=\"n\", \
+        oauth_signature=\"oIVmKyLiB%2FmXBw6ZYg90mSc%2FNL4%3D\"";
 }

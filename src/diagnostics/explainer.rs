@@ -1,5 +1,6 @@
 //! The thread that explains refused requests one at a time, so that no response waits unless its
-//! answer includes the explanation.
+//! answer includes the explanation. Such a response waits for the first part alone, whose time does
+//! not depend on wrong secrets.
 //!
 //! The queue is bounded, and a request that finds it full is not explained. Only the explanation
 //! outlives the job.
@@ -9,12 +10,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::explain_job::{ExplainJob, ExplainedJob};
+use super::explain_job::{ExplainJob, ExplainedJob, ExplanationWaiter, QueuedJob};
 use super::state::SharedState;
 
 /// Starts the thread, which ends when every sender is dropped. Returns `None` if the system cannot
 /// start a thread.
-pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<ExplainJob>> {
+pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<QueuedJob>> {
     let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name("explain".to_owned());
@@ -31,13 +32,13 @@ pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<ExplainJob>>
 }
 
 fn run(
-    jobs: &Receiver<ExplainJob>,
+    jobs: &Receiver<QueuedJob>,
     shared: &SharedState,
-    explain: impl Fn(&ExplainJob) -> ExplainedJob,
+    explain: impl Fn(&ExplainJob, ExplanationWaiter) -> ExplainedJob,
 ) {
-    for job in jobs {
+    for (job, waiter) in jobs {
         // A bug in one diagnosis must not end the others.
-        let explained = catch_unwind(AssertUnwindSafe(|| explain(&job)));
+        let explained = catch_unwind(AssertUnwindSafe(|| explain(&job, waiter)));
         let explained = explained.unwrap_or_else(|_| {
             tracing::error!(
                 decision_id = job.decision_id,
@@ -84,7 +85,7 @@ mod tests {
         let pending = [refuse(&diagnostics), refuse(&diagnostics)];
         let Diagnostics { shared, queue } = diagnostics.clone();
         drop((queue, diagnostics));
-        let explain = |job: &ExplainJob| {
+        let explain = |job: &ExplainJob, _| {
             if job.sequence == 0 {
                 panic!("a bug")
             } else {
@@ -100,12 +101,17 @@ mod tests {
             .join()
             .unwrap();
         let [first, second] = pending.map(|pending| pending.unwrap().explanation());
-        let (first, second) = (first.await.unwrap(), second.await.unwrap());
-        assert!(matches!(first, Explanation::Skipped) && matches!(second, Explanation::NotSought));
+        assert!(first.await.is_none() && second.await.is_none());
+        let denials = shared.recent.list(&DenialFilter::default(), None, 10);
+        let [second, first] = &denials[..] else {
+            panic!("two requests were refused")
+        };
+        assert!(matches!(first.explanation, Explanation::Skipped));
+        assert!(matches!(second.explanation, Explanation::NotSought));
     }
 
     /// Returns diagnostics whose queue is not consumed.
-    fn waiting(room: usize) -> (Diagnostics, Receiver<ExplainJob>) {
+    fn waiting(room: usize) -> (Diagnostics, Receiver<QueuedJob>) {
         let mut config = Config::default().diagnostics;
         config.explain = false;
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));

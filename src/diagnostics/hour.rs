@@ -67,7 +67,7 @@ pub(super) type MinuteSlots = TimeSlots<MinuteCounts, { MINUTES as usize }, 60>;
 pub(super) type ConsumerSlots = TimeSlots<ConsumerSlot, { SLOTS as usize }, SLOT_SECONDS>;
 
 /// The decisions of one minute on one thread.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct MinuteCounts {
     pub(super) allowed: u64,
     refused: Vec<WordTally>,

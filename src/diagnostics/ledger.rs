@@ -1,7 +1,8 @@
 //! Counts of allowed and refused requests by consumer.
 //!
 //! Each lane of threads counts in a page of its own, so that check threads do not contend for a
-//! lock; a report sums the pages. A request counts for the known consumer that it names, even
+//! lock; a report sums the pages. It copies the counts of a few consumers at a time, and adds them up
+//! without the lock. A request counts for the known consumer that it names, even
 //! without proof, because the consumer's owner wants to see such requests. All other requests count
 //! for no consumer.
 
@@ -11,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::counts::ConsumerCounts;
 use super::explanation::Explanation;
-use super::hour::{self, ConsumerHour, HourReport, MinuteSlots};
+use super::hour::{self, ConsumerHour, HourReport, MinuteSlots, ResultCounts};
 use super::refused_request::RefusedRequest;
 use super::report::ConsumerReport;
 use crate::clock::UnixTime;
@@ -111,7 +112,7 @@ impl ConsumerLedger {
     pub(super) fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {
         let mut found = BTreeMap::<Box<str>, ConsumerReport>::new();
         for page in self.0.all() {
-            locked(page).add_to(&mut found, after, limit);
+            add_reports(page, &mut found, after, limit);
         }
         let reports = found.into_iter().map(|(key, report)| ConsumerReport {
             consumer_key: key.into_string(),
@@ -123,7 +124,8 @@ impl ConsumerLedger {
     /// Adds the decisions of the last hour to `report`.
     pub(super) fn add_hour(&self, report: &mut HourReport) {
         for page in self.0.all() {
-            report.add(&locked(page).minutes);
+            let minutes = locked(page).minutes.clone();
+            report.add(&minutes);
         }
     }
 
@@ -146,42 +148,75 @@ impl ConsumerLedger {
     }
 }
 
-/// Adds the consumers of a page with requests in the last hour. Locks the page for a few consumers
-/// at a time, since checks wait for it.
-fn add_hours(page: &Mutex<LedgerPage>, found: &mut HashMap<Box<str>, ConsumerHour>, now: UnixTime) {
-    let mut next = Some(Bound::<Box<str>>::Unbounded);
-    while let Some(start) = next.take() {
-        let page = locked(page);
-        if start == Bound::Unbounded {
-            add_hour(found, "", &page.unknown, now);
-        }
-        let start = start.as_ref().map(AsRef::<str>::as_ref);
-        let consumers = page.consumers.range::<str, _>((start, Bound::Unbounded));
-        for (nth, (key, counts)) in consumers.enumerate() {
-            if nth == SCANNED_AT_ONCE {
-                next = Some(Bound::Included(key.clone()));
-                break;
-            }
-            add_hour(found, key, counts, now);
-        }
+/// Adds the first `limit` consumers of a page after the key `after`. The first of all pages together
+/// are among the first of each.
+fn add_reports(
+    page: &Mutex<LedgerPage>,
+    reports: &mut BTreeMap<Box<str>, ConsumerReport>,
+    after: Option<&str>,
+    limit: usize,
+) {
+    if after.is_none() {
+        let unknown = locked(page).unknown.clone();
+        reports.entry(Box::default()).or_default().add(&unknown);
     }
+    let mut left = limit;
+    read_consumers(page, after, |key, counts| {
+        reports.entry(key.into()).or_default().add(&counts);
+        left = left.saturating_sub(1);
+        left > 0
+    });
+}
+
+/// Adds the consumers of a page with requests in the last hour.
+fn add_hours(page: &Mutex<LedgerPage>, found: &mut HashMap<Box<str>, ConsumerHour>, now: UnixTime) {
+    let unknown = hour::results_of(&locked(page).unknown.hour, now);
+    add_hour(found, "", "", unknown);
+    read_consumers(page, None, |key, counts| {
+        let results = hour::results_of(&counts.hour, now);
+        add_hour(found, key, &counts.name, results);
+        true
+    });
 }
 
 /// Adds the requests of a consumer in the last hour, if it has any.
 fn add_hour(
     found: &mut HashMap<Box<str>, ConsumerHour>,
     key: &str,
-    counts: &ConsumerCounts,
-    now: UnixTime,
+    name: &str,
+    results: ResultCounts,
 ) {
-    let results = hour::results_of(&counts.hour, now);
     if results.total() == 0 {
         return;
     }
     let total = found.entry(key.into()).or_default();
     total.results = total.results.plus(results);
     if total.consumer_name.is_empty() {
-        total.consumer_name.push_str(&counts.name);
+        total.consumer_name.push_str(name);
+    }
+}
+
+/// Reads the consumers of a page after the key `after`, until `read` returns false. Locks the page
+/// only to copy the counts of a few consumers, since checks wait for it.
+fn read_consumers(
+    page: &Mutex<LedgerPage>,
+    after: Option<&str>,
+    mut read: impl FnMut(&str, ConsumerCounts) -> bool,
+) {
+    let mut copies = Vec::with_capacity(COPIED_AT_ONCE);
+    let mut last: Option<Box<str>> = after.map(Into::into);
+    loop {
+        locked(page).copy_after(last.as_deref(), &mut copies);
+        let is_last = copies.len() < COPIED_AT_ONCE;
+        for (key, counts) in copies.drain(..) {
+            if !read(&key, counts) {
+                return;
+            }
+            last = Some(key);
+        }
+        if is_last {
+            return;
+        }
     }
 }
 
@@ -226,25 +261,12 @@ impl LedgerPage {
         count(counts);
     }
 
-    /// Adds the first `limit` consumers after the key `after` to `reports`. The first of all pages
-    /// together are among the first of each.
-    fn add_to(
-        &self,
-        reports: &mut BTreeMap<Box<str>, ConsumerReport>,
-        after: Option<&str>,
-        limit: usize,
-    ) {
-        if after.is_none() {
-            reports
-                .entry(Box::default())
-                .or_default()
-                .add(&self.unknown);
-        }
+    /// Copies the counts of the next consumers after a key.
+    fn copy_after(&self, after: Option<&str>, copies: &mut Vec<(Box<str>, ConsumerCounts)>) {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let consumers = self.consumers.range::<str, _>((start, Bound::Unbounded));
-        for (key, counts) in consumers.take(limit) {
-            reports.entry(key.clone()).or_default().add(counts);
-        }
+        let next = consumers.take(COPIED_AT_ONCE);
+        copies.extend(next.map(|(key, counts)| (key.clone(), counts.clone())));
     }
 }
 
@@ -257,8 +279,8 @@ impl<'a> From<&'a Consumer> for CountedConsumer<'a> {
     }
 }
 
-/// The consumers of a page that are read under one lock.
-const SCANNED_AT_ONCE: usize = 256;
+/// The consumers of a page that are copied under one lock: a few microseconds.
+const COPIED_AT_ONCE: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -403,7 +425,7 @@ mod tests {
             ledger.count_allowed(consumer, SignatureMethod::HmacSha1, time);
         };
         allowed("before", "Before", at(1_700_000_000 - 3601));
-        for nth in 0..=SCANNED_AT_ONCE {
+        for nth in 0..=COPIED_AT_ONCE {
             allowed(&format!("idle-{nth:04}"), "Idle", now);
         }
         allowed("printer", "Old name", now);
@@ -411,7 +433,7 @@ mod tests {
         let unsigned = Denial::of(Reason::Unsigned);
         ledger.count_refused(&refused(&unsigned, Mode::Enforce), now);
         let busiest = ledger.busiest(now, 1000);
-        assert_eq!(busiest.len(), SCANNED_AT_ONCE + 3);
+        assert_eq!(busiest.len(), COPIED_AT_ONCE + 3);
         assert_eq!(
             (&*busiest[0].consumer_key, busiest[0].results.denied),
             ("", 1)
@@ -423,7 +445,32 @@ mod tests {
         assert_eq!(busiest[1].results.allowed, 2);
         let mut hour = HourReport::empty(now, at(0));
         ledger.add_hour(&mut hour);
-        assert_eq!(hour.results().allowed, SCANNED_AT_ONCE as u64 + 3);
+        assert_eq!(hour.results().allowed, COPIED_AT_ONCE as u64 + 3);
+    }
+
+    #[test]
+    fn a_page_is_free_while_a_report_adds_up_its_counts() {
+        let page = Mutex::new(LedgerPage::new(100));
+        let count = 2 * COPIED_AT_ONCE + 1;
+        for nth in 0..count {
+            let key = format!("{nth:02}");
+            let method = SignatureMethod::HmacSha1;
+            locked(&page).count(Some(named(&key)), |counts| {
+                counts.add_allowed(method, at(1))
+            });
+        }
+        let mut keys = Vec::new();
+        read_consumers(&page, Some("00"), |key, counts| {
+            assert!(page.try_lock().is_ok());
+            assert_eq!(counts.allowed.iter().sum::<u64>(), 1);
+            keys.push(key.to_owned());
+            true
+        });
+        let expected: Vec<_> = (1..count).map(|nth| format!("{nth:02}")).collect();
+        assert_eq!(keys, expected);
+        let mut reports = BTreeMap::new();
+        add_reports(&page, &mut reports, Some("00"), COPIED_AT_ONCE + 1);
+        assert_eq!(reports.len(), COPIED_AT_ONCE + 1);
     }
 
     const MISMATCH: Reason = Reason::Rejected(Rejection::SignatureMismatch);

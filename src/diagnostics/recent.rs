@@ -60,20 +60,39 @@ impl RecentDenials {
     }
 
     /// Returns up to `limit` matching denials with sequence numbers below `before`, the newest
-    /// first.
+    /// first. Reads a few under each lock, since checks wait for it.
     pub(super) fn list(
         &self,
         filter: &DenialFilter,
         before: Option<u64>,
         limit: usize,
     ) -> Vec<DenialRecord> {
+        let mut listed = Vec::new();
+        let mut next = Some(before.unwrap_or(u64::MAX));
+        while let Some(before) = next.filter(|_| listed.len() < limit) {
+            next = self.list_some(filter, before, limit, &mut listed);
+        }
+        listed
+    }
+
+    /// Adds the matching ones of the next [`READ_AT_ONCE`] denials, up to `limit` in all, and returns
+    /// the sequence number of the last one that was read; `None` if it was the oldest.
+    fn list_some(
+        &self,
+        filter: &DenialFilter,
+        before: u64,
+        limit: usize,
+        listed: &mut Vec<DenialRecord>,
+    ) -> Option<u64> {
         let buffer = self.buffer();
-        let older = buffer.older_than(before.unwrap_or(u64::MAX));
-        older
-            .filter(|denial| filter.matches(denial))
-            .take(limit)
-            .cloned()
-            .collect()
+        let mut last = None;
+        for denial in buffer.older_than(before).take(READ_AT_ONCE) {
+            last = Some(denial.sequence);
+            if listed.len() < limit && filter.matches(denial) {
+                listed.push(denial.clone());
+            }
+        }
+        last
     }
 
     /// Returns the denial of a decision.
@@ -86,6 +105,9 @@ impl RecentDenials {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The number of denials that are read under one lock: some microseconds.
+const READ_AT_ONCE: usize = 16;
 
 /// The number of consumers that must send many bad requests before they evict denials of others.
 const MIN_SENDERS: usize = 8;
@@ -131,6 +153,26 @@ mod tests {
         assert_eq!(reasons(&recent.list(&only("b"), None, 10)), ["b"]);
         assert!(recent.find("a").is_none());
         assert_eq!(recent.find("d").map(|denial| denial.sequence), Some(3));
+    }
+
+    #[test]
+    fn a_list_reads_a_few_denials_under_each_lock() {
+        let recent = recent(1000);
+        let count = 3 * READ_AT_ONCE + 1;
+        for at in 0..count {
+            add(&recent, if at == 0 { "first" } else { "other" });
+        }
+        assert_eq!(recent.list(&only("first"), None, 10).len(), 1);
+        let all = recent.list(&DenialFilter::default(), None, count + 1);
+        let sequences: Vec<_> = all.iter().map(|denial| denial.sequence).collect();
+        let expected: Vec<_> = (0..count as u64).rev().collect();
+        assert_eq!(sequences, expected);
+        let mut listed = Vec::new();
+        let last = recent.list_some(&only("other"), u64::MAX, 2, &mut listed);
+        assert_eq!(
+            (last, listed.len()),
+            (Some((count - READ_AT_ONCE) as u64), 2)
+        );
     }
 
     #[test]

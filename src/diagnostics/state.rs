@@ -54,7 +54,7 @@ impl SharedState {
             .add(known, |record| record.fill(refused, explanation, now))
     }
 
-    /// Publishes the explanation of a job: to metrics, its waiter, its denial and the log.
+    /// Publishes the explanation of a job: to metrics, its denial and the log.
     pub(super) fn finish(&self, job: ExplainJob, explained: ExplainedJob) {
         let ExplainedJob {
             explanation,
@@ -65,14 +65,12 @@ impl SharedState {
             decision_id,
             named,
             mode,
-            waiter,
             ..
         } = job;
         self.count_explanation(&named, &explanation, mode);
         let causes = (!matches!(explanation, Explanation::Skipped))
             .then(|| explanation.words().collect::<Vec<_>>().join("+"));
         let remedy = causes.is_some().then(|| explanation.remedy().to_owned());
-        waiter.notify(&explanation);
         self.recent.explain(sequence, explanation, profiles);
         // Last, so that a reader of the log finds the explained denial.
         if let Some(cause) = causes {

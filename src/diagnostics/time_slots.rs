@@ -6,6 +6,7 @@ use crate::clock::UnixTime;
 
 /// The counts of the latest `COUNT` slots of `SECONDS` seconds. Slots begin at whole multiples of
 /// their length.
+#[derive(Clone)]
 pub(super) struct TimeSlots<T, const COUNT: usize, const SECONDS: u64> {
     /// The number of the newest slot since the epoch.
     newest: u64,

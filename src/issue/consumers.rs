@@ -76,11 +76,12 @@ impl Issuer {
     }
 
     /// Returns the consumer with that id. The store has no index of ids, so this reads consumers
-    /// until it finds the id.
+    /// until it finds the id, one call at a time: many calls cost the store no more than one.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumerId`], [`IssueError::Store`].
     pub async fn consumer_by_id(&self, id: &ConsumerId) -> Result<Consumer, IssueError> {
+        let _turn = self.search.lock().await;
         let mut after = None;
         loop {
             let page = self.store.consumers(after.as_ref(), PAGE).await?;

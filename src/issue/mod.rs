@@ -84,6 +84,8 @@ pub struct Issuer {
     directory: Arc<dyn Directory>,
     hasher: Hasher,
     delayed: DelayedAttempts,
+    /// The turn to search all consumers.
+    search: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The configured terms of issuing.
@@ -141,6 +143,7 @@ impl Issuer {
             directory,
             hasher,
             delayed: DelayedAttempts::default(),
+            search: Arc::default(),
         }
     }
 

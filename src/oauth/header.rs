@@ -177,7 +177,7 @@ fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Returns whether the byte is a `tchar` (RFC 9110 section 5.6.2).
-pub(super) const fn is_token(byte: u8) -> bool {
+pub(crate) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

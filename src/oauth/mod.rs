@@ -50,6 +50,7 @@ mod tests;
 
 pub use body_hash::{BodyHashRule, BodyHashing, body_hash};
 pub use compat::{CompatProfile, CompatSet};
+pub(crate) use header::is_token;
 pub use hmac_key::KeySchedule;
 pub use mask::{shows_name, shows_value};
 pub use parameter::{ParameterPlace, ParameterSet, ProtocolParameter};

@@ -1,5 +1,9 @@
 //! Declarative administration of consumers.
 
+use std::pin::pin;
+
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::issue::{ApplyOutcome, ExpectedState, WantedConsumer, etag};
 use crate::model::{ConsumerId, ConsumerStatus};
@@ -203,6 +207,18 @@ async fn a_consumer_is_found_by_its_id() {
         world.issuer.consumer_by_id(&unknown).await,
         IssueError::UnknownConsumerId(_)
     );
+}
+
+#[tokio::test]
+async fn only_one_search_by_id_reads_the_consumers_at_a_time() {
+    let world = World::new().await;
+    let consumer = world.consumer().await;
+    let turn = world.issuer.search.lock().await;
+    let other = world.issuer.clone();
+    let mut found = pin!(other.consumer_by_id(&consumer.id));
+    assert!(found.as_mut().now_or_never().is_none());
+    drop(turn);
+    assert_eq!(found.await.unwrap(), consumer);
 }
 
 fn wanted() -> WantedConsumer {

@@ -11,6 +11,7 @@ use super::super::hmac_key::HmacKey;
 use super::super::shared_key::SharedSecrets;
 use super::super::signature::digest_algorithm;
 use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
+use super::budget::RSA_COST;
 use super::reading::SignatureReading;
 use super::secrets::{
     KeyTexts, SecretBytes, WrongKey, without_consumer_secret, without_token_secret,
@@ -48,16 +49,29 @@ impl<'k> CandidateKey<'k> {
         of_method(signed.signature_method(), keys, token, None)
     }
 
-    /// Returns the keys that clients are known to sign with instead, in the order of their causes.
-    pub(super) fn wrong(evidence: &MismatchEvidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
-        let (method, keys) = (signed.signature_method(), &evidence.keys);
+    /// Returns the right keys with another method or padding than the request names.
+    pub(super) fn of_other_methods(
+        keys: &VerificationKeys<'k>,
+        signed: &SignedRequest<'_>,
+    ) -> Vec<Self> {
         let token = token_secret(keys, signed);
-        let mut wrong = other_methods(method, keys, token);
-        wrong.extend(with_other_padding(keys));
-        if !method.is_rsa() {
-            wrong.extend(misused(method, keys, signed));
+        let mut others = other_methods(signed.signature_method(), keys, token);
+        others.extend(with_other_padding(keys));
+        others
+    }
+
+    /// Returns the keys that clients are known to sign with instead of the right secrets, in the
+    /// order of their causes. Each cause depends on a secret.
+    pub(super) fn of_wrong_secrets(
+        evidence: &MismatchEvidence<'k>,
+        signed: &SignedRequest<'_>,
+    ) -> Vec<Self> {
+        let (method, keys) = (signed.signature_method(), &evidence.keys);
+        if method.is_rsa() {
+            return Vec::new();
         }
-        if let (false, Some(token)) = (method.is_rsa(), token) {
+        let mut wrong = misused(method, keys, signed);
+        if let Some(token) = token_secret(keys, signed) {
             wrong.extend(expired(method, evidence.expired_secrets, token));
         }
         wrong
@@ -248,7 +262,3 @@ fn token_secret<'k>(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> 
         None => Some(b""),
     }
 }
-
-/// The number of HMACs that take as long as a verification with 2048 bits. More bits cost the
-/// square.
-const RSA_COST: u32 = 5;

@@ -5,28 +5,36 @@
 //! tampered request have no cause here. One case is ambiguous: a parameter that somebody added on
 //! the way looks like one that the client did not sign.
 //!
-//! The search tries, in this order, and ends at the first match:
+//! The search tries the right secrets, in this order, and ends at the first match:
 //!
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
-//! 3. one that changes the key or the method, and the name of another method with its key;
+//! 3. another method or padding, and the name of another method with its key;
 //! 4. two likely causes of 2 that change different parts of the base string, for example one that a
 //!    header of a proxy names;
 //! 5. one of many similar changes, for example of one byte of the path;
 //! 6. the scheme with every other cause of 2;
-//! 7. a likely cause of 2 with a frequent one of 3;
-//! 8. the scheme with every one of 3 and 5;
-//! 9. every other pair of 2, and of 2 with a frequent one of 3.
+//! 7. a likely cause of 2 with one of 3;
+//! 8. the scheme with every one of 5, and every other pair of 2.
+//!
+//! Then it tries the secrets that clients make of the right ones:
+//!
+//! 9. without another cause;
+//! 10. with the scheme;
+//! 11. the frequent ones, with one cause of 2.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
 //! ([`diagnose`]).
 //!
 //! # Security
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
-//! ([`MismatchCause::depends_on_secret`]) and how often it runs.
+//! ([`MismatchCause::depends_on_secret`]) and how often it runs. A sender who waits for its cause
+//! must be answered before stage 9 ([`diagnose_in_steps`]): the time of the answer would show
+//! whether the cause depends on a secret.
 
 mod body;
 mod body_hash;
+mod budget;
 mod cause;
 mod change;
 mod changes;
@@ -61,6 +69,8 @@ mod sent;
 mod spelling;
 mod stamp;
 
+#[cfg(test)]
+pub(crate) use budget::spent;
 pub use cause::MismatchCause;
 pub use evidence::{MismatchEvidence, OriginSetting, ReceivedOrigin};
 pub use forwarded::{ForwardedHeader, ForwardedHeaders};
@@ -180,6 +190,33 @@ impl Diagnosis {
 /// Returns `None` if no known cause explains the request, if it cannot be parsed, and if its
 /// signature matches.
 pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosis> {
+    diagnose_in_steps(evidence, budget, |_| ())
+}
+
+/// Explains like [`diagnose`], and calls `disclose` once with the diagnosis that the sender may
+/// learn, before any work that depends on a wrong secret.
+pub fn diagnose_in_steps(
+    evidence: &MismatchEvidence<'_>,
+    budget: u32,
+    disclose: impl FnOnce(Option<&Diagnosis>),
+) -> Option<Diagnosis> {
+    let mut disclose = Some(disclose);
+    let mut disclose_once = |public: Option<&Diagnosis>| {
+        if let Some(disclose) = disclose.take() {
+            disclose(public);
+        }
+    };
+    let found = explain(evidence, budget, || disclose_once(None));
+    disclose_once(found.as_ref().filter(|found| !found.depends_on_secret()));
+    found
+}
+
+/// Explains, and calls `nothing_public` before the search for causes that depend on a secret.
+fn explain(
+    evidence: &MismatchEvidence<'_>,
+    budget: u32,
+    nothing_public: impl FnOnce(),
+) -> Option<Diagnosis> {
     let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
     let rejection = rejection(evidence, &signed)?;
     if rejection == Rejection::VersionUnsupported {
@@ -196,7 +233,14 @@ pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosi
         return None;
     }
     let wire = WireParameters::of(evidence.request)?;
-    let hit = CauseSearch::new(evidence, &signed, &wire, budget).run()?;
+    let mut search = CauseSearch::new(evidence, &signed, &wire, budget);
+    let hit = match search.find_public() {
+        Some(hit) => hit,
+        None => {
+            nothing_public();
+            search.find_secret()?
+        }
+    };
     Some(Diagnosis::of_hit(hit, evidence, &signed, &wire))
 }
 

@@ -12,6 +12,7 @@ use super::super::wire::WireParameters;
 use super::super::{
     BodyHashRule, CompatProfile, CompatSet, KeySchedule, SignatureMethod, SignedRequest,
 };
+use super::budget::{RSA_COST, WorkBudget, length_cost};
 use super::evidence::{MismatchEvidence, OriginSetting};
 
 /// Returns the profiles that the consumer lacks and that would prove the request: one, or two if no
@@ -39,7 +40,7 @@ pub fn passing_profiles(
         signed: &signed,
         wire: &wire,
         refuted: HashSet::new(),
-        budget,
+        budget: WorkBudget::new(budget),
     };
     search.run(excluded).unwrap_or(CompatSet::NONE)
 }
@@ -51,7 +52,7 @@ struct ProfileSearch<'e, 's> {
     wire: &'s WireParameters<'e>,
     /// The base strings that the client did not sign.
     refuted: HashSet<Vec<u8>>,
-    budget: u32,
+    budget: WorkBudget,
 }
 
 impl ProfileSearch<'_, '_> {
@@ -114,18 +115,17 @@ impl ProfileSearch<'_, '_> {
         let Some(text) = variant.base_string(self.wire).map(|text| text.to_vec()) else {
             return false;
         };
-        let cost = 1 + u32::try_from(text.len() / USUAL_LEN).unwrap_or(u32::MAX);
+        let cost = 1 + length_cost(text.len());
         let is_new = !self.refuted.contains(&text);
         let per_key = if self.signed.signature_method().is_rsa() {
             RSA_COST
         } else {
             1
         };
-        let Some(left) = self.budget.checked_sub(cost + u32::from(is_new) * per_key) else {
-            self.budget = 0;
+        let cost = cost + u32::from(is_new) * per_key;
+        if self.budget.spend(cost).is_none() {
             return false;
-        };
-        self.budget = left;
+        }
         let keys = &self.evidence.keys;
         if is_new && self.signed.signs(&text, keys, &KeySchedule::default()) {
             return true;
@@ -162,9 +162,3 @@ const BY_RISK: [CompatProfile; CompatProfile::ALL.len()] = [
     CompatProfile::RawValues,
     CompatProfile::IgnoreQueryOnPost,
 ];
-
-/// The cost of a verification by RSA, in HMACs.
-const RSA_COST: u32 = 5;
-
-/// The length up to which a base string costs nothing extra.
-const USUAL_LEN: usize = 768;

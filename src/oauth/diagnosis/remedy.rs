@@ -101,12 +101,8 @@ impl RemedyContext<'_> {
         });
         let profile = profile.unwrap_or_default();
         let names_profile = template.contains("compat profile") || template.contains(OR_PROFILE);
-        let text = self.filled(template, origin);
-        if names_profile {
-            text.replace(OR_PROFILE, &profile)
-        } else {
-            text + &profile
-        }
+        let text = self.filled(template, origin, &profile);
+        if names_profile { text } else { text + &profile }
     }
 
     /// Returns the general remedy of a cause, as it fits this request.
@@ -161,7 +157,7 @@ impl RemedyContext<'_> {
     }
 
     /// Replaces the placeholders of a template.
-    fn filled(&self, template: &str, origin: Option<&ClientOrigin>) -> String {
+    fn filled(&self, template: &str, origin: Option<&ClientOrigin>, profile: &str) -> String {
         let setting = self.evidence.setting;
         let request = self.evidence.request;
         let origin = origin.map(ClientOrigin::text).unwrap_or_default();
@@ -174,32 +170,31 @@ impl RemedyContext<'_> {
             )
         };
         let method = self.signed.signature_method();
-        let values = [
-            ("{or_origin}", or_origin),
-            ("{setting}", setting.name().to_owned()),
-            ("{or_trust}", setting.or_trust().to_owned()),
-            ("{scheme}", self.client.scheme.name().to_owned()),
-            ("{origin}", origin),
-            ("{signed}", self.signed_origin()),
-            ("{arrived}", escaped(request.authority)),
-            ("{path}", self.path()),
-            (
-                "{arrived_path}",
-                escaped(root_or(split_target(request.target).0)),
-            ),
-            ("{method}", escaped(&self.client.method)),
-            ("{arrived_method}", escaped(request.method)),
-            ("{label}", method.name().to_owned()),
-            ("{hash}", method.hash().name().to_owned()),
-            ("{hashed}", self.hashed.unwrap_or_default().to_owned()),
-            ("{secret}", self.secret.to_owned()),
-            ("{encoding}", self.encoding.to_owned()),
-        ];
-        values
-            .into_iter()
-            .fold(template.to_owned(), |text, (name, value)| {
-                text.replace(name, &value)
-            })
+        fill(
+            template,
+            &[
+                (OR_PROFILE, profile.to_owned()),
+                ("{or_origin}", or_origin),
+                ("{setting}", setting.name().to_owned()),
+                ("{or_trust}", setting.or_trust().to_owned()),
+                ("{scheme}", self.client.scheme.name().to_owned()),
+                ("{origin}", origin),
+                ("{signed}", self.signed_origin()),
+                ("{arrived}", escaped(request.authority)),
+                ("{path}", self.path()),
+                (
+                    "{arrived_path}",
+                    escaped(root_or(split_target(request.target).0)),
+                ),
+                ("{method}", escaped(&self.client.method)),
+                ("{arrived_method}", escaped(request.method)),
+                ("{label}", method.name().to_owned()),
+                ("{hash}", method.hash().name().to_owned()),
+                ("{hashed}", self.hashed.unwrap_or_default().to_owned()),
+                ("{secret}", self.secret.to_owned()),
+                ("{encoding}", self.encoding.to_owned()),
+            ],
+        )
     }
 
     /// Returns the scheme and authority that the client signed.
@@ -220,6 +215,22 @@ impl RemedyContext<'_> {
 
 fn escaped(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
+}
+
+/// Replaces the placeholders of a template by their values. A placeholder within a value stays: the
+/// sender of the request could repeat it, and so make a text of any length.
+fn fill(template: &str, values: &[(&str, String)]) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let found = values.iter().find(|(name, _)| rest.starts_with(name));
+        let (name, value) = found.map_or(("{", "{"), |(name, value)| (name, value));
+        text.push_str(value);
+        rest = &rest[name.len()..];
+    }
+    text + rest
 }
 
 impl OriginSetting {

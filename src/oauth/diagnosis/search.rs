@@ -1,4 +1,4 @@
-//! The search for the cause: its candidates, their order, and its budget.
+//! The search for the cause: its candidates, their order, and its two parts.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,6 +8,7 @@ use super::super::compat::compat_variants;
 use super::super::variant::BaseStringVariant;
 use super::super::wire::WireParameters;
 use super::super::{CompatProfile, ProtocolParameter, SignedRequest};
+use super::budget::{WorkBudget, length_cost};
 use super::change::{BaseStringChange, BaseStringPart};
 use super::changes::changes;
 use super::keys::CandidateKey;
@@ -35,13 +36,21 @@ pub(super) struct CauseSearch<'e, 's> {
     wire: &'s WireParameters<'e>,
     readings: Vec<SignatureReading>,
     right_keys: Vec<CandidateKey<'e>>,
-    wrong_keys: Vec<CandidateKey<'e>>,
+    other_methods: Vec<CandidateKey<'e>>,
+    wrong_secrets: Vec<CandidateKey<'e>>,
     changes: Vec<BaseStringChange<'e>>,
     /// The variants that the verifier accepts: RFC 5849, and the consumer's profiles.
     bases: Vec<BaseStringVariant<'e>>,
     /// Hashes of the base strings so far. If two collide, the second is not tried.
     seen: HashSet<u64>,
-    budget: SearchBudget,
+    budget: WorkBudget,
+    /// The work that only [`find_secret`](Self::find_secret) may do.
+    kept: u32,
+    /// The candidates without a change and with one change, each with another base string.
+    unchanged: Vec<Candidate>,
+    once: Vec<Candidate>,
+    /// The first hit that depends on a secret.
+    secret_hit: Option<Box<SearchHit<'e>>>,
 }
 
 /// A variant that may be the client's. It is made only when it is tried, because there may be many,
@@ -65,12 +74,12 @@ enum SearchEnd<'e> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keyring {
     Right,
-    /// Every wrong key.
-    Wrong,
-    /// The wrong keys that are tried with a change of the base string.
-    UsualWrong,
-    /// The keys of other methods.
+    /// The right keys with other methods.
     OtherMethods,
+    /// Every key of wrong secrets.
+    WrongSecrets,
+    /// The keys of wrong secrets that are tried with a change of the base string.
+    UsualWrongSecrets,
 }
 
 /// The likelihood that two changes occur together.
@@ -83,19 +92,6 @@ enum PairRank {
     /// One of them is likely.
     WithLikely,
     Unlikely,
-}
-
-impl Keyring {
-    fn has(self, key: &CandidateKey<'_>) -> bool {
-        match self {
-            Self::Right | Self::Wrong => true,
-            Self::UsualWrong => key.is_usual,
-            Self::OtherMethods => matches!(
-                key.cause,
-                Some(MismatchCause::MethodConfusion | MismatchCause::RsaPadding)
-            ),
-        }
-    }
 }
 
 impl PairRank {
@@ -125,50 +121,83 @@ impl<'e, 's> CauseSearch<'e, 's> {
         if !evidence.compat.is_empty() && !signed.is_too_long_for_variants() {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
         }
+        let kept = budget / SECRET_SHARE;
         Self {
             evidence: *evidence,
             wire,
             readings: readings(signed.signature()),
             right_keys: CandidateKey::right(&evidence.keys, signed),
-            wrong_keys: CandidateKey::wrong(evidence, signed),
+            other_methods: CandidateKey::of_other_methods(&evidence.keys, signed),
+            wrong_secrets: CandidateKey::of_wrong_secrets(evidence, signed),
             changes: changes(evidence, signed, wire),
             bases,
             seen: HashSet::new(),
-            budget: SearchBudget(budget),
+            budget: WorkBudget::new(budget - kept),
+            kept,
+            unchanged: Vec::new(),
+            once: Vec::new(),
+            secret_hit: None,
         }
     }
 
-    /// Runs the search to its first hit.
-    pub(super) fn run(mut self) -> Option<SearchHit<'e>> {
-        match self.try_stages() {
+    /// Searches for a hit with the right secrets, up to the first one.
+    pub(super) fn find_public(&mut self) -> Option<SearchHit<'e>> {
+        match self.try_right_secrets() {
             ControlFlow::Break(SearchEnd::Hit(hit)) => Some(*hit),
             ControlFlow::Break(SearchEnd::OutOfBudget) | ControlFlow::Continue(()) => None,
         }
     }
 
-    /// Tries the stages in the order of the [module](super)'s list.
-    fn try_stages(&mut self) -> Step<'e> {
-        let unchanged = self.try_fresh(self.unchanged())?;
-        let once = self.try_fresh(self.changed_once(false))?;
-        self.try_all(&unchanged, Keyring::Wrong)?;
-        let (likely, others): (Vec<_>, Vec<_>) =
-            once.iter().cloned().partition(|one| self.is_likely(one));
-        let labels = likely
-            .iter()
-            .filter(|one| self.part(one) == Some(BaseStringPart::Label));
-        self.try_all(&labels.cloned().collect::<Vec<_>>(), Keyring::OtherMethods)?;
+    /// Searches for a hit with wrong secrets, after [`find_public`](Self::find_public) found none.
+    ///
+    /// # Security
+    /// Goes on after a hit, so that the time of the next explanation does not show whether there was
+    /// one.
+    pub(super) fn find_secret(mut self) -> Option<SearchHit<'e>> {
+        self.budget.add(self.kept);
+        // Both ends leave the hit behind.
+        let _: Step<'e> = self.try_wrong_secrets();
+        self.secret_hit.map(|hit| *hit)
+    }
+
+    /// Tries the stages 1 to 8 of the [module](super)'s list.
+    fn try_right_secrets(&mut self) -> Step<'e> {
+        self.unchanged = self.try_fresh(self.every_base())?;
+        self.once = self.try_fresh(self.changed_once(false))?;
+        let (unchanged, once) = (self.unchanged.clone(), self.once.clone());
+        self.try_all(&unchanged, Keyring::OtherMethods)?;
+        let labels = self.of_part(&once, BaseStringPart::Label);
+        self.try_all(&labels, Keyring::OtherMethods)?;
         self.try_pairs(&once, PairRank::Likely)?;
         let of_many = self.try_fresh(self.changed_once(true))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
-        self.try_all(&likely, Keyring::UsualWrong)?;
-        let is_scheme = |one: &&Candidate| self.part(one) == Some(BaseStringPart::Scheme);
-        let schemes: Vec<_> = once.iter().filter(is_scheme).cloned().collect();
-        self.try_all(&schemes, Keyring::Wrong)?;
-        let with_many: Vec<_> = schemes.iter().chain(&of_many).cloned().collect();
+        let likely = once.iter().filter(|one| self.is_likely(one));
+        let likely: Vec<_> = likely.cloned().collect();
+        self.try_all(&likely, Keyring::OtherMethods)?;
+        let schemes = self.of_part(&once, BaseStringPart::Scheme);
+        let with_many = [schemes, of_many].concat();
         self.try_pairs(&with_many, PairRank::WithScheme)?;
         self.try_pairs(&once, PairRank::WithLikely)?;
-        self.try_pairs(&once, PairRank::Unlikely)?;
-        self.try_all(&others, Keyring::UsualWrong)
+        self.try_pairs(&once, PairRank::Unlikely)
+    }
+
+    /// Tries the stages 9 to 11 of the [module](super)'s list.
+    fn try_wrong_secrets(&mut self) -> Step<'e> {
+        let (unchanged, once) = (self.unchanged.clone(), self.once.clone());
+        self.try_all(&unchanged, Keyring::WrongSecrets)?;
+        let schemes = self.of_part(&once, BaseStringPart::Scheme);
+        self.try_all(&schemes, Keyring::WrongSecrets)?;
+        let (likely, others): (Vec<_>, Vec<_>) =
+            once.into_iter().partition(|one| self.is_likely(one));
+        self.try_all(&likely, Keyring::UsualWrongSecrets)?;
+        self.try_all(&others, Keyring::UsualWrongSecrets)
+    }
+
+    /// Returns the candidates whose first change is of that part.
+    fn of_part(&self, candidates: &[Candidate], part: BaseStringPart) -> Vec<Candidate> {
+        let candidates = candidates.iter();
+        let of_part = candidates.filter(|one| self.part(one) == Some(part));
+        of_part.cloned().collect()
     }
 
     /// Returns the part that a candidate changes first.
@@ -182,7 +211,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
         changes.all(|&at| self.changes[at].is_likely)
     }
 
-    fn unchanged(&self) -> Vec<Candidate> {
+    fn every_base(&self) -> Vec<Candidate> {
         let bases = 0..self.bases.len();
         bases
             .map(|base| Candidate {
@@ -194,7 +223,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
 
     /// Returns each base with each change: the many similar ones, or all others.
     fn changed_once(&self, of_many: bool) -> Vec<Candidate> {
-        let unchanged = self.unchanged();
+        let unchanged = self.every_base();
         let changes = self.changes.iter().enumerate();
         changes
             .filter(|(_, change)| change.is_one_of_many == of_many)
@@ -260,28 +289,48 @@ impl<'e, 's> CauseSearch<'e, 's> {
     fn base_string(&mut self, candidate: &Candidate) -> Step<'e, Option<Vec<u8>>> {
         let variant = self.variant(candidate);
         let text = variant.base_string(self.wire).map(|text| text.to_vec());
-        self.budget
-            .spend(1 + length_cost(text.as_ref().map_or(0, Vec::len)))?;
+        self.spend(1 + length_cost(text.as_ref().map_or(0, Vec::len)))?;
         Step::Continue(text)
     }
 
     fn try_keys(&mut self, candidate: &Candidate, text: &[u8], keyring: Keyring) -> Step<'e> {
-        let keys = if keyring == Keyring::Right {
-            &self.right_keys
-        } else {
-            &self.wrong_keys
-        };
-        for key in keys.iter().filter(|key| keyring.has(key)) {
-            self.budget
-                .spend(key.cost() + length_cost(text.len()) / 2)?;
+        for at in 0..self.keys(keyring).len() {
+            let key = &self.keys(keyring)[at];
+            if keyring == Keyring::UsualWrongSecrets && !key.is_usual {
+                continue;
+            }
+            let cost = key.cost() + length_cost(text.len()) / 2;
+            self.spend(cost)?;
+            let key = &self.keys(keyring)[at];
             let hit = key
                 .proves(text, &self.readings)
                 .and_then(|reading| self.hit(candidate, text, key, reading));
-            if let Some(hit) = hit {
-                return Step::Break(SearchEnd::Hit(Box::new(hit)));
+            match (hit, keyring) {
+                (None, _) => {}
+                (Some(hit), Keyring::Right | Keyring::OtherMethods) => {
+                    return Step::Break(SearchEnd::Hit(Box::new(hit)));
+                }
+                (Some(hit), Keyring::WrongSecrets | Keyring::UsualWrongSecrets) => {
+                    self.secret_hit.get_or_insert_with(|| Box::new(hit));
+                }
             }
         }
         Step::Continue(())
+    }
+
+    fn keys(&self, keyring: Keyring) -> &[CandidateKey<'e>] {
+        match keyring {
+            Keyring::Right => &self.right_keys,
+            Keyring::OtherMethods => &self.other_methods,
+            Keyring::WrongSecrets | Keyring::UsualWrongSecrets => &self.wrong_secrets,
+        }
+    }
+
+    fn spend(&mut self, cost: u32) -> Step<'e> {
+        match self.budget.spend(cost) {
+            Some(()) => Step::Continue(()),
+            None => Step::Break(SearchEnd::OutOfBudget),
+        }
     }
 
     /// Returns the hit; `None` if it takes more than two causes, which is unlikely to be the
@@ -364,31 +413,11 @@ impl Candidate {
     }
 }
 
-/// The work that is left.
-struct SearchBudget(u32);
-
-impl SearchBudget {
-    fn spend<'e>(&mut self, cost: u32) -> Step<'e> {
-        match self.0.checked_sub(cost) {
-            Some(left) => {
-                self.0 = left;
-                Step::Continue(())
-            }
-            None => Step::Break(SearchEnd::OutOfBudget),
-        }
-    }
-}
-
 fn hash_of(text: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Returns the extra cost of a long text.
-fn length_cost(len: usize) -> u32 {
-    u32::try_from(len / USUAL_LEN).unwrap_or(u32::MAX)
-}
-
-/// The length up to which a base string costs nothing extra.
-const USUAL_LEN: usize = 768;
+/// The part of the budget that is kept for wrong secrets: one divided by this.
+const SECRET_SHARE: u32 = 4;

@@ -3,19 +3,19 @@
 //! # Security
 //! Facts quote the nonce and the realm of a proven request. They quote `oauth_timestamp`,
 //! `oauth_version`, `oauth_signature_method`, the media type and the `content-length` of any other
-//! request, each only if it is one short value, and otherwise `***`: a longer one may hold a secret
-//! that the client joined to it. A token is named, with its user, as its record has it; secrets never
-//! are.
+//! request, each only if it looks like one ([`Quotable`]), and otherwise `***`. A token is named, with
+//! its user, as its record has it; secrets never are.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::quotable::Quotable;
 use super::reported::{CheckTerms, ReportedRequest};
 use super::sent_value::sent_value;
 use crate::diagnostics::{DenialDetails, SentRequest};
 use crate::model::{AccessToken, Consumer, Flow, Scopes};
 use crate::oauth::{
-    ParameterPlace, Rejection, Request, RequestBody, SignatureMethod, SignedRequest, shows_value,
+    ParameterPlace, Rejection, Request, RequestBody, SignatureMethod, SignedRequest,
 };
 use crate::verify::{ClaimedToken, Denial, Reason};
 
@@ -49,17 +49,9 @@ impl<'a> Facts<'a> {
             .add_bytes(name, text.unwrap_or(NONE.as_bytes()));
     }
 
-    /// Adds a value that nobody may have signed: masked, unless it is one value of at most `limit`
-    /// bytes.
-    fn add_unproven(&mut self, name: &'static str, value: Option<&[u8]>, limit: usize) {
-        let shown = |value| {
-            if shows_value(value, limit) {
-                value
-            } else {
-                MASK
-            }
-        };
-        self.add_text(name, value.map(shown));
+    /// Adds a value that nobody may have signed: masked, unless it is quotable.
+    fn add_unproven(&mut self, name: &'static str, value: Option<&[u8]>, quotable: Quotable) {
+        self.add_text(name, value.map(|value| quotable.shown(value)));
     }
 
     fn about_reason(&mut self) {
@@ -129,17 +121,17 @@ impl<'a> Facts<'a> {
         ) {
             self.about_content_type();
         }
-        if let Some(name) = quoted_parameter(rejection) {
-            self.quote(name);
+        if let Some((name, quotable)) = quoted_parameter(rejection) {
+            self.quote(name, quotable);
         }
     }
 
     /// Adds the value of a parameter as the client sent it.
-    fn quote(&mut self, name: &'static str) {
+    fn quote(&mut self, name: &'static str, quotable: Quotable) {
         let sent = self.request.sent.as_ref();
         let value = sent.and_then(|sent| sent_value(&sent.request, name));
         if value.is_some() {
-            self.add_unproven(name, value, MAX_QUOTED_LEN);
+            self.add_unproven(name, value, quotable);
         }
         if name == "oauth_signature_method" {
             let known = SignatureMethod::ALL.map(SignatureMethod::name);
@@ -231,7 +223,7 @@ impl<'a> Facts<'a> {
             max_body_len,
             ..
         } = terms;
-        self.add_unproven("content_length", content_length, MAX_QUOTED_LEN);
+        self.add_unproven("content_length", content_length, Quotable::Length);
         self.add("received", Bytes(body_len));
         self.add("limit", Bytes(max_body_len));
     }
@@ -247,7 +239,7 @@ impl<'a> Facts<'a> {
         let sent = self.request.sent.as_ref();
         let first = sent.and_then(|sent| sent.request.content_type.first());
         let media_type = first.map(|value| media_type(value));
-        self.add_unproven("content_type", media_type, MAX_MEDIA_TYPE_LEN);
+        self.add_unproven("content_type", media_type, Quotable::MediaType);
     }
 
     fn about_scheme(&mut self) {
@@ -291,16 +283,16 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Returns the parameter that the facts about a rejection quote.
-const fn quoted_parameter(rejection: Rejection) -> Option<&'static str> {
+/// Returns the parameter that the facts about a rejection quote, and the look of its value.
+const fn quoted_parameter(rejection: Rejection) -> Option<(&'static str, Quotable)> {
     if let Rejection::TimestampMalformed | Rejection::TimestampInMilliseconds = rejection {
-        return Some("oauth_timestamp");
+        return Some(("oauth_timestamp", Quotable::Number));
     }
     if let Rejection::VersionUnsupported = rejection {
-        return Some("oauth_version");
+        return Some(("oauth_version", Quotable::Version));
     }
     if let Rejection::SignatureMethodUnsupported = rejection {
-        return Some("oauth_signature_method");
+        return Some(("oauth_signature_method", Quotable::SignatureMethod));
     }
     None
 }
@@ -403,15 +395,6 @@ impl fmt::Display for TokenOwner<'_> {
 }
 
 const NONE: &str = "none";
-
-/// The longest value of an unproven request that is quoted, in bytes.
-const MAX_QUOTED_LEN: usize = 32;
-
-/// The longest media type that is quoted, in bytes.
-const MAX_MEDIA_TYPE_LEN: usize = 64;
-
-/// The replacement of a hidden value.
-const MASK: &[u8] = b"***";
 
 /// 10000-01-01T00:00:00Z.
 const YEAR_10000: u64 = 253_402_300_800;
