@@ -10,12 +10,12 @@
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. one that changes the key or the method, and the name of another method with its key;
-//! 4. two likely causes of 2 that change different parts of the base string, for example one that a
+//! 4. one of many similar changes, for example of one byte of the path;
+//! 5. the scheme with every other cause of 2;
+//! 6. two likely causes of 2 that change different parts of the base string, for example one that a
 //!    header of a proxy names;
-//! 5. one of many similar changes, for example of one byte of the path;
-//! 6. the scheme with every other cause of 2;
 //! 7. a likely cause of 2 with a frequent one of 3;
-//! 8. the scheme with every one of 3 and 5;
+//! 8. the scheme with every one of 3 and 4;
 //! 9. every other pair of 2, and of 2 with a frequent one of 3.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
@@ -25,6 +25,7 @@
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
 //! ([`MismatchCause::depends_on_secret`]) and how often it runs.
 
+mod arrays;
 mod body;
 mod body_hash;
 mod cause;
@@ -46,6 +47,7 @@ mod keys;
 mod location;
 mod method;
 mod multipart;
+mod named_query;
 mod named_url;
 mod order;
 mod parameters;
@@ -56,10 +58,12 @@ mod reading;
 mod remedies;
 mod remedy;
 mod search;
+mod secret_padding;
 mod secrets;
 mod sent;
 mod spelling;
 mod stamp;
+mod values;
 
 pub use cause::MismatchCause;
 pub use evidence::{MismatchEvidence, OriginSetting, ReceivedOrigin};

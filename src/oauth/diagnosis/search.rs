@@ -157,9 +157,9 @@ impl<'e, 's> CauseSearch<'e, 's> {
             .iter()
             .filter(|one| self.part(one) == Some(BaseStringPart::Label));
         self.try_all(&labels.cloned().collect::<Vec<_>>(), Keyring::OtherMethods)?;
-        self.try_pairs(&once, PairRank::Likely)?;
         let of_many = self.try_fresh(self.changed_once(true))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
+        self.try_pairs(&once, PairRank::Likely)?;
         self.try_all(&likely, Keyring::UsualWrong)?;
         let is_scheme = |one: &&Candidate| self.part(one) == Some(BaseStringPart::Scheme);
         let schemes: Vec<_> = once.iter().filter(is_scheme).cloned().collect();
@@ -302,9 +302,12 @@ impl<'e, 's> CauseSearch<'e, 's> {
                 profile: self.profile(candidate, at, text),
             })
             .collect();
-        causes.extend(key.cause.map(|cause| FoundCause {
-            remedy: key.remedy.map(Into::into),
-            ..FoundCause::of(cause)
+        causes.extend(key.cause.map(|cause| {
+            let is_named = causes.iter().any(|found| found.cause == cause);
+            FoundCause {
+                remedy: key.remedy.clone().filter(|_| !is_named),
+                ..FoundCause::of(cause)
+            }
         }));
         causes.extend(
             reading
