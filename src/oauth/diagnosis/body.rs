@@ -36,7 +36,8 @@ pub(super) fn changes<'e>(
 /// Returns the changes that sign a body that is not a form.
 fn included<'e>(request: &Request<'e>, body: &[u8]) -> Vec<BaseStringChange<'e>> {
     let plain = [as_form(body), Some(as_name(body)), as_characters(body)];
-    let plain = plain.into_iter().flatten().map(|pairs| (pairs, None));
+    let as_text = is_json(body).then_some(JSON_TEXT);
+    let plain = plain.into_iter().flatten().map(|pairs| (pairs, as_text));
     let fields = json_readings(body)
         .into_iter()
         .map(|pairs| (pairs, Some(JSON)));
@@ -49,6 +50,12 @@ fn included<'e>(request: &Request<'e>, body: &[u8]) -> Vec<BaseStringChange<'e>>
         .filter(|(pairs, _)| !pairs.is_empty())
         .map(|(pairs, remedy)| signed_too(pairs).with_remedy(remedy))
         .collect()
+}
+
+/// Returns whether the body is a JSON object or array.
+fn is_json(body: &[u8]) -> bool {
+    let begins = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    begins && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 fn signed_too<'e>(pairs: Vec<ParameterPair<'static>>) -> BaseStringChange<'e> {
@@ -128,6 +135,9 @@ const MAX_CHARACTERS: usize = 512;
 
 const JSON: &str = "the client signs the fields of a JSON body as parameters: make it sign without the body, with \
      an `oauth_body_hash` to protect it, or send a form instead";
+
+const JSON_TEXT: &str = "the client signs the text of a JSON body as a parameter: make it sign without the body, with an \
+     `oauth_body_hash` to protect it";
 
 const MULTIPART: &str = "the client signs the fields of a multipart body as parameters: make it sign without the body, \
      or send the fields as `application/x-www-form-urlencoded`";

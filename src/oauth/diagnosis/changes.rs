@@ -5,8 +5,8 @@ use super::super::wire::WireParameters;
 use super::change::BaseStringChange;
 use super::sent::SentParameters;
 use super::{
-    MismatchEvidence, body, characters, charset, content, encoding, joined, location, method,
-    order, parameters, path, spelling, stamp,
+    MismatchEvidence, arrays, body, characters, charset, content, encoding, joined, location,
+    method, named_query, order, parameters, path, spelling, stamp, values,
 };
 
 /// Returns every change that may explain this request, in the order of
@@ -23,12 +23,15 @@ pub(super) fn changes<'e>(
     changes.extend(content::changes(evidence.request, signed, wire));
     let sent = SentParameters::of(wire, evidence.reveal);
     changes.extend(body::changes(evidence.request, &sent));
+    changes.extend(named_query::changes(evidence, &sent));
     changes.extend(parameters::changes(evidence.request, &sent));
+    changes.extend(arrays::changes(&sent));
     changes.extend(spelling::changes(&sent));
+    changes.extend(values::changes(&sent));
     changes.extend(encoding::changes(&sent));
     changes.extend(characters::changes(evidence.request, &sent));
     changes.extend(charset::changes(&sent));
-    changes.extend(joined::changes());
+    changes.extend(joined::changes(&sent));
     changes.extend(order::changes());
     changes.sort_by_key(|change| change.cause);
     changes

@@ -25,7 +25,11 @@ pub(super) fn changes<'e>(
             trials.push(trial);
         }
     }
-    trials.into_iter().map(EncodingTrial::change).collect()
+    let mut pairs = bytes.trials_of_two();
+    pairs.retain(|trial| !trials.contains(trial));
+    let pairs = pairs.into_iter().map(|pair| pair.change().among_many());
+    let trials = trials.into_iter().map(EncodingTrial::change);
+    trials.chain(pairs).collect()
 }
 
 /// Returns whether an encoder is known that leaves exactly these characters plain, or one that
@@ -94,10 +98,23 @@ fn encoders(bytes: &PresentBytes) -> impl Iterator<Item = Encoding> {
 
 /// Returns the encoders that treat one of these characters differently.
 fn single_characters(present: ByteSet) -> impl Iterator<Item = Encoding> {
-    let left = present.and(ByteSet::of(SINGLE_CHARACTERS).or(ByteSet::of(BASE64)));
+    let left = present.and(ByteSet::of(SINGLE_CHARACTERS).or(ByteSet::of(OTHER_CHARACTERS)));
     let escaped = present.and(ByteSet::of(b"~.-_"));
     let left = left.iter().map(|byte| Encoding::RFC.leaving(&[byte]));
     left.chain(escaped.iter().map(|byte| Encoding::RFC.escaping(&[byte])))
+}
+
+/// Returns every two of these characters, or the usual ones if there are many.
+fn couples(present: ByteSet) -> Vec<[u8; 2]> {
+    let all: Vec<_> = present.iter().collect();
+    if all.len() > MAX_COUPLED {
+        let has = |couple: &[u8; 2]| couple.iter().all(|&byte| present.contains(byte));
+        return COUPLES.into_iter().filter(has).collect();
+    }
+    let couples = all.iter().enumerate();
+    couples
+        .flat_map(|(at, &one)| all[at + 1..].iter().map(move |&other| [one, other]))
+        .collect()
 }
 
 /// The bytes that are encoded in each part of the base string.
@@ -140,6 +157,18 @@ impl PresentBytes {
             self.second(plain, on, off),
             self.second(plain, off, on),
         ]
+    }
+
+    /// Returns the trials that leave two characters plain: in names and values, and everywhere.
+    fn trials_of_two(&self) -> Vec<EncodingTrial> {
+        let texts = self.names.iter().chain(&self.values);
+        let present = texts.fold(ByteSet::NONE, |all, &bytes| all.or(bytes));
+        let couples = couples(present.and(ByteSet::of(SINGLE_CHARACTERS)));
+        let trials = couples.into_iter().flat_map(|couple| {
+            let [first, _, _, _, everywhere, ..] = self.trials(Encoding::RFC.leaving(&couple));
+            [first, everywhere]
+        });
+        trials.collect()
     }
 
     /// Returns the trial that encodes names and values in this way.
@@ -306,6 +335,18 @@ const SINGLE_CHARACTERS: &[u8] = b"!*'()/,:@;$?[]|{}\\^`\"<>#";
 
 /// The reserved characters of base64 and of forms, which few encoders leave plain.
 const BASE64: &[u8] = b"+=&";
+
+/// Those, and the space.
+const OTHER_CHARACTERS: &[u8] = b"+=& ";
+
+/// The most characters of which the search leaves every two plain.
+const MAX_COUPLED: usize = 6;
+
+/// The characters that clients leave plain together.
+const COUPLES: [[u8; 2]; 16] = [
+    *b"[]", *b"/:", *b",:", *b"/?", *b",/", *b"@,", *b":@", *b"()", *b"!*", *b"!'", *b"*'", *b"{}",
+    *b"$,", *b"/@", *b";,", *b":;",
+];
 
 /// The encoders of libraries for names and values.
 const ENCODERS: [Encoding; 16] = [

@@ -19,9 +19,9 @@ pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>
         changes.push(javascript());
     }
     if sent.has_any(ByteSet::of(b"\r\n")) {
-        changes.extend(LINE_BREAKS.map(|instead| {
+        changes.extend(LINE_BREAKS.map(|(instead, remedy)| {
             let form = TextForm::changed_by(TextChange::LineBreaks(instead));
-            changed(MismatchCause::LineBreaks, form)
+            changed(MismatchCause::LineBreaks, form).with_remedy(remedy)
         }));
     }
     if sent.has_any(ByteSet::of(b" \t\r\n")) {
@@ -85,7 +85,14 @@ const CHARSETS: [(TextChange, &str); 12] = [
     (TextChange::Lossy, NOT_UTF8),
 ];
 
-const LINE_BREAKS: [&[u8]; 3] = [b"\n", b"\r\n", b"\r"];
+/// The texts that clients sign for a line break.
+const LINE_BREAKS: [(&[u8], Option<&str>); 5] = [
+    (b"\n", None),
+    (b"\r\n", None),
+    (b"\r", None),
+    (b"", Some(WITHOUT_BREAKS)),
+    (b" ", Some(WITHOUT_BREAKS)),
+];
 
 const NARROWED: &str = "the client signs ISO 8859-1 or windows-1252, but sends UTF-8: make it encode names and \
      values as UTF-8 before it signs (RFC 5849 section 3.6)";
@@ -104,6 +111,9 @@ const SURROGATES: &str = "the client encodes each half of a surrogate pair alone
 
 const NOT_UTF8: &str = "the client sends a character set other than UTF-8, and signs different bytes than it sends: make \
      it send UTF-8 (RFC 5849 section 3.6)";
+
+const WITHOUT_BREAKS: &str = "the client signs values without the line breaks that it sends: make it sign the line breaks \
+     too, or send none";
 
 const TRIMMED: &str = "the client signs values without the white space around them, but sends it: make it remove \
      the white space before it sends and signs";

@@ -82,6 +82,7 @@ fn version<'e>(wire: &WireParameters<'e>) -> BaseStringChange<'e> {
         Some(at) => not_signed(cause, part, at),
         None => not_sent(cause, part, ParameterPair::encode(b"oauth_version", b"1.0")),
     }
+    .likely()
 }
 
 fn realm_included<'e>(signed: &SignedRequest<'e>) -> Option<BaseStringChange<'e>> {

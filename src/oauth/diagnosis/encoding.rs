@@ -138,12 +138,18 @@ impl Scope {
                 },
             )
         };
-        let change = self.changed(cause, |form| form.encoding = Encoding::NONE);
-        Some(change.with_own_remedy(format!(
-            "the client leaves {} plain in {whose} that it signs: make it encode every name and \
-             value before it joins and encodes them (RFC 5849 section 3.4.1.3.2)",
-            listed(plain)
-        )))
+        let change = self
+            .changed(cause, |form| form.encoding = Encoding::NONE)
+            .with_own_remedy(format!(
+                "the client leaves {} plain in {whose} that it signs: make it encode every name \
+                 and value before it joins and encodes them (RFC 5849 section 3.4.1.3.2)",
+                listed(plain)
+            ));
+        Some(if cause == MismatchCause::CharactersNotEncoded {
+            change.likely()
+        } else {
+            change
+        })
     }
 
     /// Returns the reserved bytes of this scope.

@@ -1,10 +1,14 @@
-//! Compressed bodies (RFC 1952).
+//! Compressed bodies (RFC 1952 and RFC 1950).
 
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use miniz_oxide::inflate::{decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit};
 
-/// Returns the body that was compressed with gzip; `None` if it was not, or is longer than `limit`.
-/// Its checksum does not matter: the signature covers the body.
+/// Returns the body that was compressed with gzip, or with `deflate`; `None` if it was not, or is
+/// longer than `limit`. The checksum of gzip does not matter: the signature covers the body.
 pub(super) fn decompressed(body: &[u8], limit: usize) -> Option<Vec<u8>> {
+    gunzipped(body, limit).or_else(|| decompress_to_vec_zlib_with_limit(body, limit).ok())
+}
+
+fn gunzipped(body: &[u8], limit: usize) -> Option<Vec<u8>> {
     let [0x1F, 0x8B, DEFLATE, flags, _, _, _, _, _, _, rest @ ..] = body else {
         return None;
     };
@@ -45,7 +49,8 @@ mod tests {
             &deflated,
         ]
         .concat();
-        for body in [plain, all_fields] {
+        let zlib = miniz_oxide::deflate::compress_to_vec_zlib(b"title=summer&size=1", 6);
+        for body in [plain, all_fields, zlib] {
             assert_eq!(decompressed(&body, 100).unwrap(), b"title=summer&size=1");
             assert_eq!(decompressed(&body, 10), None);
             for end in 0..body.len() {

@@ -131,17 +131,9 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
 /// Returns the authority behind the user names and passwords of examples.
 fn with_user(sent: &[u8]) -> impl Iterator<Item = HostCandidate> {
     let lower = sent.to_ascii_lowercase();
-    let passwords = PASSWORDS.into_iter().map(Some).chain([None]);
-    let users = USERS
-        .into_iter()
-        .flat_map(move |user| passwords.clone().map(move |password| (user, password)));
-    users.map(move |(user, password)| {
-        let password = password.map(|password| [b":", password].concat());
-        let text = [user, &password.unwrap_or_default(), b"@", &lower].concat();
-        HostCandidate {
-            is_one_of_many: true,
-            ..verbatim(text, HostSource::Spelling)
-        }
+    USERS.into_iter().map(move |user| HostCandidate {
+        is_one_of_many: true,
+        ..verbatim([user, b"@", &lower].concat(), HostSource::Spelling)
     })
 }
 
@@ -251,30 +243,32 @@ const LOOPBACK: [&[u8]; 5] = [
     b"host.docker.internal",
 ];
 
-/// The user names of examples.
-const USERS: [&[u8]; 8] = [
+/// The user names and passwords of examples.
+const USERS: [&[u8]; 24] = [
+    b"user:password",
+    b"user:pass",
+    b"user:pw",
+    b"user:passwd",
+    b"user:pwd",
+    b"user:secret",
+    b"user:",
     b"user",
+    b"username:password",
+    b"username:pass",
     b"username",
+    b"admin:password",
+    b"admin:admin",
+    b"admin:secret",
     b"admin",
+    b"api:secret",
+    b"api:password",
     b"api",
-    b"jane",
-    b"john",
+    b"jane:secret",
+    b"john:secret",
+    b"test:test",
+    b"test:password",
     b"test",
-    b"root",
-];
-
-/// The passwords of examples.
-const PASSWORDS: [&[u8]; 10] = [
-    b"password",
-    b"pass",
-    b"pw",
-    b"passwd",
-    b"pwd",
-    b"secret",
-    b"admin",
-    b"test",
-    b"123456",
-    b"",
+    b"root:root",
 ];
 
 /// The most named hosts that are tried.

@@ -3,17 +3,35 @@
 use super::super::variant::{BaseStringVariant, Encoding};
 use super::MismatchCause;
 use super::change::{BaseStringChange, BaseStringPart};
+use super::sent::SentParameters;
 
 /// Returns every change of the joined parts.
-pub(super) fn changes<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    CHANGES.into_iter().map(|(cause, remedy, change)| {
+pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    let changes = CHANGES.into_iter().map(|(cause, remedy, change)| {
         BaseStringChange::new(cause, BaseStringPart::Joined, change).with_remedy(Some(remedy))
-    })
+    });
+    changes.chain(equals_left_out(sent)).collect()
+}
+
+/// Returns the change of a client that signs a name without a value as the name alone.
+fn equals_left_out<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
+    let mut empty = sent.iter().filter(|one| one.value.is_empty()).peekable();
+    empty.peek()?;
+    let names = sent.named(empty);
+    let change = BaseStringChange::new(
+        MismatchCause::EmptyValue,
+        BaseStringPart::Joined,
+        |variant| variant.equals_left_out = true,
+    );
+    Some(change.with_own_remedy(format!(
+        "the client signs {names} as a name alone, without `=`: make it sign `name=` with an empty \
+         value (RFC 5849 section 3.4.1.3.2)"
+    )))
 }
 
 type JoinedChange = (MismatchCause, &'static str, fn(&mut BaseStringVariant<'_>));
 
-const CHANGES: [JoinedChange; 10] = [
+const CHANGES: [JoinedChange; 9] = [
     (MismatchCause::EncodedOnce, THIRD_PART, |variant| {
         variant.joined_encoding = Encoding::NONE;
     }),
@@ -40,9 +58,6 @@ const CHANGES: [JoinedChange; 10] = [
     }),
     (MismatchCause::EncodedTwice, THIRD_PART_TWICE, |variant| {
         variant.is_joined_twice = true;
-    }),
-    (MismatchCause::EmptyValue, EQUALS, |variant| {
-        variant.equals_left_out = true;
     }),
 ];
 
@@ -72,6 +87,3 @@ const SEPARATORS: &str = "the client does not encode the `=` or `&` between the 
 
 const THIRD_PART_TWICE: &str = "the client encodes the joined parameters twice: make it encode them once as the third part \
      of the base string (RFC 5849 section 3.4.1.1)";
-
-const EQUALS: &str = "the client signs a parameter without a value as its name alone: make it sign `name=` with \
-     an empty value (RFC 5849 section 3.4.1.3.2)";

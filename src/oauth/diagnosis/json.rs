@@ -32,6 +32,8 @@ struct JsonStyle {
 enum NestedStyle {
     /// `a[b]` and `a[0]`.
     Indexed,
+    /// `a.b` and `a[0]`.
+    Dotted,
     /// `a[b]` and `a[]`.
     Brackets,
     /// `a[b]`, and `a` for each member of an array.
@@ -91,7 +93,7 @@ impl JsonStyle {
             }
             (Value::Object(fields), _) => {
                 for (field, value) in fields.iter().take(MAX_PARAMETERS) {
-                    self.push(&format!("{name}[{field}]"), value, pairs);
+                    self.push(&self.nested.field(name, field), value, pairs);
                 }
             }
             _ => {
@@ -116,12 +118,27 @@ impl JsonStyle {
 }
 
 impl NestedStyle {
+    /// Returns the name of a field of an object.
+    fn field(self, name: &str, field: &str) -> String {
+        match self {
+            Self::Dotted => format!("{name}.{field}"),
+            Self::Indexed
+            | Self::Brackets
+            | Self::Repeated
+            | Self::Text
+            | Self::Json
+            | Self::LeftOut => format!("{name}[{field}]"),
+        }
+    }
+
     /// Returns the name of a member of an array.
     fn member(self, name: &str, at: usize) -> String {
         match self {
             Self::Brackets => format!("{name}[]"),
             Self::Repeated => name.to_owned(),
-            Self::Indexed | Self::Text | Self::Json | Self::LeftOut => format!("{name}[{at}]"),
+            Self::Indexed | Self::Dotted | Self::Text | Self::Json | Self::LeftOut => {
+                format!("{name}[{at}]")
+            }
         }
     }
 }
@@ -163,7 +180,7 @@ fn javascript_text(value: &Value) -> String {
 const JSON_WORDS: [Option<&str>; 3] = [Some("true"), Some("false"), Some("null")];
 
 /// The styles of clients: JavaScript, Python, PHP, and those that leave out null.
-const STYLES: [JsonStyle; 11] = [
+const STYLES: [JsonStyle; 12] = [
     JsonStyle::words(JSON_WORDS),
     JsonStyle::words([Some("true"), Some("false"), None]),
     JsonStyle::words([Some("true"), Some("false"), Some("")]),
@@ -171,6 +188,7 @@ const STYLES: [JsonStyle; 11] = [
     JsonStyle::words([Some("1"), Some(""), Some("")]),
     JsonStyle::words([Some("1"), Some("0"), None]),
     JsonStyle::nested(NestedStyle::Brackets),
+    JsonStyle::nested(NestedStyle::Dotted),
     JsonStyle::nested(NestedStyle::Repeated),
     JsonStyle::nested(NestedStyle::Text),
     JsonStyle::nested(NestedStyle::Json),
@@ -202,6 +220,7 @@ mod tests {
             "a%5B0%5D=1&a%5B1%5D=b&c%5Bd%5D=1",
             "a%5B%5D=1&a%5B%5D=b&c%5Bd%5D=true&e=null",
             "a=1&a=b&c%5Bd%5D=true&e=null",
+            "a%5B0%5D=1&a%5B1%5D=b&c.d=true&e=null",
             "a=1%2Cb&c=%5Bobject%20Object%5D&e=null",
             "a=%5B1%2C%22b%22%5D&c=%7B%22d%22%3Atrue%7D&e=null",
             "e=null",

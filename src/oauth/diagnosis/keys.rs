@@ -1,6 +1,8 @@
 //! The keys that a search tries (RFC 5849 sections 3.4.2 to 3.4.4): the right ones, and those that
 //! clients are known to make of the right secrets.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::ParsedPublicKey;
 use subtle::ConstantTimeEq as _;
@@ -16,14 +18,14 @@ use super::reading::SignatureReading;
 use super::secrets::{
     KeyTexts, SecretBytes, WrongKey, without_consumer_secret, without_token_secret,
 };
-use super::{MismatchCause, MismatchEvidence};
+use super::{MismatchCause, MismatchEvidence, remedy};
 
 /// A key, and the cause if a client signs with it.
 pub(super) struct CandidateKey<'k> {
     /// `None` for the right key.
     pub(super) cause: Option<MismatchCause>,
     /// A remedy that is more precise than that of the cause.
-    pub(super) remedy: Option<&'static str>,
+    pub(super) remedy: Option<Cow<'static, str>>,
     /// The secret at fault, for people.
     pub(super) secret: &'static str,
     /// The key is tried together with a change of the base string.
@@ -175,10 +177,15 @@ fn other_methods<'k>(
 ) -> Vec<CandidateKey<'k>> {
     let cause = Some(MismatchCause::MethodConfusion);
     let others = SignatureMethod::ALL.into_iter();
-    others
-        .filter(|&other| other != method)
-        .flat_map(|other| of_method(other, keys, token, cause))
-        .collect()
+    let mut wrong = Vec::new();
+    for other in others.filter(|&other| other != method) {
+        let keys = of_method(other, keys, token, cause).into_iter();
+        wrong.extend(keys.map(|key| CandidateKey {
+            remedy: Some(remedy::OTHER_METHOD.replace("{other}", other.name()).into()),
+            ..key
+        }));
+    }
+    wrong
 }
 
 /// Returns the keys of clients that pad as RSASSA-PSS says (RFC 8017 section 8.1).
@@ -207,7 +214,7 @@ fn misused<'k>(
     wrong_keys(keys, signed)
         .into_iter()
         .map(|wrong| CandidateKey {
-            remedy: wrong.remedy,
+            remedy: wrong.remedy.map(Cow::Borrowed),
             secret: wrong.secret,
             is_usual: wrong.is_usual,
             ..CandidateKey::shared(Some(wrong.cause), method, &wrong.key)

@@ -169,10 +169,17 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
             HostSource::Named => None,
             HostSource::Spelling => Some(remedy::OTHER_SPELLING),
         },
-        is_likely: source != HostSource::Spelling,
+        is_likely: source != HostSource::Spelling || is_www_of(&authority, own),
         is_one_of_many,
         ..AuthorityChange::new(cause, authority, rule)
     }
+}
+
+/// Returns whether one of two hosts is the other with `www.`, as after a redirect.
+fn is_www_of(authority: &[u8], own: &[u8]) -> bool {
+    let (host, _) = split_port(authority);
+    let is_longer = |one: &[u8], other: &[u8]| one.strip_prefix(b"www.") == Some(other);
+    is_longer(host, own) || is_longer(own, host)
 }
 
 /// Returns the changes to the host in capitals, as it arrived or all of it.

@@ -17,14 +17,14 @@ pub(super) fn changes<'e>(
     let own = evidence.request.method;
     let mut changes: Vec<_> = named(evidence, wire)
         .into_iter()
-        .map(|method| {
-            to(method)
-                .with_remedy(Some(remedy::METHOD_OVERRIDDEN))
-                .likely()
+        .map(|(method, source)| {
+            let remedy = remedy::METHOD_OVERRIDDEN.replace("{source}", source);
+            to(method).with_own_remedy(remedy).likely()
         })
         .collect();
     let spellings = [own.to_ascii_lowercase(), capitalized(own), own.to_vec()];
-    let spelled = spellings.map(|method| to(method).with_remedy(Some(remedy::METHOD_CASE)));
+    let spelled =
+        spellings.map(|method| to(method).with_remedy(Some(remedy::METHOD_CASE)).likely());
     changes.extend(spelled);
     let others = METHODS.into_iter().filter(|&method| method != own);
     for method in others {
@@ -33,18 +33,25 @@ pub(super) fn changes<'e>(
     changes
 }
 
-/// Returns the methods that a header or a parameter names instead of that of the request line.
-fn named<'e>(evidence: &MismatchEvidence<'e>, wire: &WireParameters<'e>) -> Vec<Vec<u8>> {
-    let headers = evidence.forwarded.values(METHOD_HEADERS);
+/// Returns the methods that a header or a parameter names instead of that of the request line, each
+/// with that name.
+fn named<'e>(
+    evidence: &MismatchEvidence<'e>,
+    wire: &WireParameters<'e>,
+) -> Vec<(Vec<u8>, &'static str)> {
+    let headers = METHOD_HEADERS.into_iter().filter_map(|header| {
+        let value = evidence.forwarded.get(header)?;
+        Some((value.trim_ascii().to_ascii_uppercase(), header.name()))
+    });
     let parameters = wire
         .iter()
-        .filter(|sent| sent.place != ParameterPlace::Header && sent.name == b"_method")
+        .filter(|sent| sent.place != ParameterPlace::Header && sent.name == PARAMETER.as_bytes())
         .filter_map(|sent| normalize(sent.value, EscapeSyntax::Form).ok());
+    let parameters = parameters.map(|value| (decode(&value).to_ascii_uppercase(), PARAMETER));
     let own = evidence.request.method;
     headers
-        .map(|value| value.trim_ascii().to_ascii_uppercase())
-        .chain(parameters.map(|value| decode(&value).to_ascii_uppercase()))
-        .filter(|method| (1..=MAX_METHOD_LEN).contains(&method.len()) && method != own)
+        .chain(parameters)
+        .filter(|(method, _)| (1..=MAX_METHOD_LEN).contains(&method.len()) && method != own)
         .take(METHOD_HEADERS.len())
         .collect()
 }
@@ -74,6 +81,9 @@ fn to<'e>(method: Vec<u8>) -> BaseStringChange<'e> {
         move |variant| variant.method = Cow::Owned(method.clone()),
     )
 }
+
+/// The parameter that names a method.
+const PARAMETER: &str = "_method";
 
 /// The headers that name a method.
 const METHOD_HEADERS: [ForwardedHeader; 5] = [

@@ -10,12 +10,12 @@
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. another method or padding, and the name of another method with its key;
-//! 4. two likely causes of 2 that change different parts of the base string, for example one that a
+//! 4. one of many similar changes, for example of one byte of the path;
+//! 5. the scheme with every other cause of 2;
+//! 6. two likely causes of 2 that change different parts of the base string, for example one that a
 //!    header of a proxy names;
-//! 5. one of many similar changes, for example of one byte of the path;
-//! 6. the scheme with every other cause of 2;
 //! 7. a likely cause of 2 with one of 3;
-//! 8. the scheme with every one of 5, and every other pair of 2.
+//! 8. the scheme with every one of 4, and every other pair of 2.
 //!
 //! Then it tries the secrets that clients make of the right ones:
 //!
@@ -32,6 +32,7 @@
 //! must be answered before stage 9 ([`diagnose_in_steps`]): the time of the answer would show
 //! whether the cause depends on a secret.
 
+mod arrays;
 mod body;
 mod body_hash;
 mod budget;
@@ -54,6 +55,7 @@ mod keys;
 mod location;
 mod method;
 mod multipart;
+mod named_query;
 mod named_url;
 mod order;
 mod parameters;
@@ -64,10 +66,12 @@ mod reading;
 mod remedies;
 mod remedy;
 mod search;
+mod secret_padding;
 mod secrets;
 mod sent;
 mod spelling;
 mod stamp;
+mod values;
 
 #[cfg(test)]
 pub(crate) use budget::spent;

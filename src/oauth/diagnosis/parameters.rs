@@ -95,16 +95,15 @@ fn each_left_out<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
     };
     let parameters: Vec<_> = sent.iter().filter(|one| !has_own_cause(one)).collect();
     let are_many = parameters.len() > USUAL_COUNT;
-    let changes = parameters.iter().map(|one| these_left_out(sent, &[one]));
-    changes
-        .map(|change| {
-            if are_many {
-                change.among_many()
-            } else {
-                change
-            }
-        })
-        .collect()
+    let changes = parameters.iter().map(|one| {
+        let change = these_left_out(sent, &[one]);
+        match (is_tracking(&one.name), are_many) {
+            (true, _) => change.likely(),
+            (false, true) => change.among_many(),
+            (false, false) => change,
+        }
+    });
+    changes.collect()
 }
 
 /// Returns the changes of clients that leave out every parameter of a kind, or of proxies that add
@@ -126,7 +125,15 @@ fn several_left_out<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> 
     });
     let groups = groups.into_iter().chain(at_ends);
     let groups = groups.filter(|group: &Vec<_>| group.len() > 1);
-    let mut changes: Vec<_> = groups.map(|group| these_left_out(sent, &group)).collect();
+    let groups = groups.map(|group| {
+        let change = these_left_out(sent, &group);
+        if group.iter().all(|one| is_tracking(&one.name)) {
+            change.likely()
+        } else {
+            change
+        }
+    });
+    let mut changes: Vec<_> = groups.collect();
     changes.extend(two_left_out(sent, &application));
     changes
 }
@@ -212,8 +219,8 @@ fn these_twice<'e>(
     let mut list = sent.unchanged();
     list.extend(twice.iter().map(|one| one.signed()));
     instead(MismatchCause::SignedTwice, list).with_own_remedy(format!(
-        "the client signs {what} twice, but sends it once: make it sign every parameter as often \
-         as it sends it (RFC 5849 section 3.4.1.3.1)"
+        "the client signs {what} twice: make it sign every parameter as often as it sends it (RFC \
+         5849 section 3.4.1.3.1)"
     ))
 }
 
@@ -245,7 +252,15 @@ fn not_sent<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
     subsets
         .chain(with_value.map(|one| vec![one]))
         .filter(|unsent| unsent[..] != own_cause)
-        .map(|unsent| these_not_sent(&unsent))
+        .map(|unsent| {
+            let change = these_not_sent(&unsent);
+            let is_usual = |one: &(&str, &str)| USUAL_EMPTY.contains(one);
+            if unsent.iter().all(is_usual) {
+                change.likely()
+            } else {
+                change
+            }
+        })
         .collect()
 }
 
@@ -403,6 +418,9 @@ const TRACKING: [&[u8]; 10] = [
 
 /// The protocol parameters that clients sign empty without sending them.
 const EMPTY: [&str; 3] = ["oauth_callback", "oauth_verifier", "oauth_token"];
+
+/// Those that clients with other mistakes sign too.
+const USUAL_EMPTY: [(&str, &str); 2] = [("oauth_callback", ""), ("oauth_verifier", "")];
 
 /// The protocol parameters that clients sign with a value of their own without sending them.
 const WITH_VALUE: [(&str, &str); 4] = [

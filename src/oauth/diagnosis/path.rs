@@ -34,7 +34,7 @@ pub(super) fn changes<'e>(
         changes.extend(one_byte(&whole));
     }
     changes.extend(common_prefixes(&whole));
-    changes.sort_by_key(|change| (change.is_one_of_many, change.cause));
+    changes.sort_by_key(|change| (change.is_one_of_many, change.cause, !change.is_likely));
     let mut known = HashSet::from([whole]);
     changes.retain(|change| known.insert(change.path.clone()));
     changes.into_iter().map(PathChange::change).collect()
@@ -172,7 +172,10 @@ fn normalized_by_client(whole: &[u8]) -> Vec<PathChange> {
         (MismatchCause::PathDotSegments, all),
     ];
     ways.into_iter()
-        .map(|(cause, path)| PathChange::new(cause, path).with_remedy(remedy::PATH_BY_CLIENT))
+        .map(|(cause, path)| PathChange {
+            is_likely: cause == MismatchCause::PathSlashes,
+            ..PathChange::new(cause, path).with_remedy(remedy::PATH_BY_CLIENT)
+        })
         .collect()
 }
 
@@ -185,15 +188,14 @@ fn respelled(whole: &[u8]) -> Vec<PathChange> {
         replaced_part(whole, b"+", b"%20"),
         replaced_part(whole, b"%20", b"+"),
     ];
-    let cases = [
-        lower_case(whole),
-        whole.to_ascii_lowercase(),
-        whole.to_ascii_uppercase(),
-    ];
+    let lower = PathChange::new(MismatchCause::PathCase, lower_case(whole)).likely();
+    let others = [whole.to_ascii_lowercase(), whole.to_ascii_uppercase()];
+    let others = others.map(|path| PathChange::new(MismatchCause::PathCase, path));
     let escapes = encoded.into_iter().chain(escapes);
     escapes
         .map(|path| PathChange::new(MismatchCause::PathEscapes, path))
-        .chain(cases.map(|path| PathChange::new(MismatchCause::PathCase, path)))
+        .chain(std::iter::once(lower))
+        .chain(others)
         .collect()
 }
 
@@ -206,8 +208,9 @@ fn normalized_by_proxy(whole: &[u8]) -> Vec<PathChange> {
         (b".", b"%2E"),
         (b"_", b"%5F"),
     ];
-    let decoded = escapes.map(|(plain, escape)| {
-        PathChange::new(
+    let decoded = escapes.map(|(plain, escape)| PathChange {
+        is_likely: plain == b"~",
+        ..PathChange::new(
             MismatchCause::PathEscapes,
             replaced_part(whole, plain, escape),
         )
@@ -234,7 +237,7 @@ fn last_slash(whole: &[u8]) -> [PathChange; 1] {
         Some(shorter) => (MismatchCause::TrailingSlash, shorter.to_vec()),
         None => (MismatchCause::TrailingSlash, [whole, b"/"].concat()),
     };
-    [PathChange::new(cause, path)]
+    [PathChange::new(cause, path).likely()]
 }
 
 fn encoded_by_client(whole: &[u8]) -> Vec<PathChange> {

@@ -46,13 +46,19 @@ fn texts(sent: &[u8]) -> Vec<SignatureReading> {
     let once = decode(&Cow::Borrowed(sent)).into_owned();
     let twice = decode(&Cow::Borrowed(&*once)).into_owned();
     let unquoted = trimmed(sent);
+    let is_broken = unquoted.iter().any(|byte| b"\r\n".contains(byte));
+    let around = if is_broken {
+        "in base64 with line breaks"
+    } else {
+        "with quotes or white space around it"
+    };
     let spaced = sent
         .iter()
         .map(|&byte| if byte == b'+' { b' ' } else { byte });
     let mut texts = vec![
         (once, "percent-encoded twice"),
         (twice, "percent-encoded three times"),
-        (unquoted, "with quotes or white space around it"),
+        (unquoted, around),
         (spaced.collect(), SPACED),
     ];
     let from_base64 = STANDARD.decode(sent).ok();

@@ -213,8 +213,19 @@ impl RemedyContext<'_> {
     }
 }
 
+/// Shows text as it is, and other bytes as escapes.
 fn escaped(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\'' => out.push(character),
+                _ => out.extend(character.escape_debug()),
+            }
+        }
+        out.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    out
 }
 
 /// Replaces the placeholders of a template by their values. A placeholder within a value stays: the
@@ -288,9 +299,9 @@ pub(super) const PATH_BY_CLIENT: &str =
     "the client signs `{path}`, but `{arrived_path}` arrived: make it sign the path as it sends it";
 
 /// The client signs the method of a header or parameter.
-pub(super) const METHOD_OVERRIDDEN: &str = "the client signs `{method}`, the method that a header or `_method` names, but `{arrived_method}` \
-     arrived: make it sign the method of the request line; if a proxy in front changed that, call \
-     Countersign before the proxy does";
+pub(super) const METHOD_OVERRIDDEN: &str = "the client signs `{method}`, the method that `{source}` names, but `{arrived_method}` arrived: make it \
+     sign the method of the request line; if a proxy in front changed that, call Countersign before \
+     the proxy does";
 
 pub(super) const METHOD_CASE: &str = "the client signs the method as `{method}`: make it sign the method in capitals (RFC 5849 section \
      3.4.1.1)";
@@ -304,8 +315,13 @@ pub(super) const GET_FOR_HEAD: &str =
 pub(super) const METHOD_REDIRECTED: &str = "the client signs `{method}`, but `GET` arrived, as after a redirect: make the client call the \
      URL that the redirect names, or sign the new request";
 
-pub(super) const LABEL: &str = "the client sends {label} as `oauth_signature_method` but signs another name: set the method where \
-     the client makes the base string and the signature too, not in the header alone";
+/// The client signs with `{other}`.
+pub(super) const OTHER_METHOD: &str = "the client names {label} as `oauth_signature_method` but signs with {other}: set both to the same \
+     method";
+
+/// The client sends another name of its method than it signs, `{other}`.
+pub(super) const LABEL: &str = "the client sends {label} as `oauth_signature_method` but signs the name {other}: set the method \
+     where the client makes the base string and the signature too, not in the header alone";
 
 const FORM_IS_JSON: &str = "the body is JSON, but its Content-Type is that of a form, whose fields must be signed: make the \
      client send `Content-Type: application/json`";
@@ -319,9 +335,6 @@ const PLAINTEXT_ENCODING: &str = "the signature is right, but arrives {encoding}
 
 const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` is not that of the body that arrived: make the client hash exactly the bytes \
      that it sends, with {hash}; if it does, look for a proxy in front that changes the body";
-
-pub(super) const SECRET_PADDED: &str = "the client signs with white space, a line break, quotes or a byte order mark around {secret}: \
-     remove it from the client's configuration";
 
 pub(super) const SECRET_TRIMMED: &str =
     "the client leaves out the white space around {secret}: give it a secret without white space";

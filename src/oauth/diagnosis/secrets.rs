@@ -11,6 +11,7 @@ use super::super::encode::{decode, encode};
 use super::super::shared_key::SharedSecrets;
 use super::MismatchCause;
 use super::remedy;
+use super::secret_padding::{PADDINGS, SecretPadding};
 
 /// A key that a client makes of wrong secrets.
 pub(super) struct WrongKey {
@@ -61,6 +62,7 @@ impl KeyTexts<'_> {
         let mut keys = self.misjoined();
         keys.extend(self.exchanged());
         keys.extend(self.identifiers());
+        keys.extend(self.padded());
         keys.extend(self.converted());
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
@@ -161,6 +163,23 @@ impl KeyTexts<'_> {
             .collect()
     }
 
+    /// Puts texts around the consumer's secret, the token's, and both.
+    fn padded(self) -> Vec<WrongKey> {
+        let paddings = PADDINGS.iter();
+        paddings
+            .flat_map(|padding| {
+                let SecretPadding { before, after, .. } = padding;
+                let around = |secret: &[u8]| Some(Zeroizing::new([before, secret, after].concat()));
+                self.converted_by(&Conversion {
+                    cause: MismatchCause::SecretPadded,
+                    remedy: padding.remedy,
+                    convert: around,
+                    is_usual: padding.is_usual,
+                })
+            })
+            .collect()
+    }
+
     /// Converts the consumer's secret, the token's, and both.
     fn converted(self) -> Vec<WrongKey> {
         CONVERSIONS
@@ -169,7 +188,10 @@ impl KeyTexts<'_> {
             .collect()
     }
 
-    fn converted_by(self, conversion: &Conversion) -> Vec<WrongKey> {
+    fn converted_by<C: Fn(&[u8]) -> Option<SecretBytes>>(
+        self,
+        conversion: &Conversion<C>,
+    ) -> Vec<WrongKey> {
         let Self {
             consumer_secret,
             token_secret,
@@ -189,7 +211,8 @@ impl KeyTexts<'_> {
             let (Some(pair), is_usual) = (pair, conversion.is_usual) else {
                 continue;
             };
-            keys.extend(conversion.keys(secret, pair).map(|key| key.usual(is_usual)));
+            let [encoded, raw] = conversion.keys(secret, pair);
+            keys.extend([encoded.usual(is_usual), raw]);
         }
         let both = consumer.zip(token);
         keys.extend(
@@ -228,10 +251,10 @@ fn distinct(keys: Vec<WrongKey>) -> Vec<WrongKey> {
 }
 
 /// A way in which a client changes a secret, and the cause if it does.
-struct Conversion {
+struct Conversion<C = fn(&[u8]) -> Option<SecretBytes>> {
     cause: MismatchCause,
     remedy: &'static str,
-    convert: fn(&[u8]) -> Option<SecretBytes>,
+    convert: C,
     /// The mistake is frequent.
     is_usual: bool,
 }
@@ -254,7 +277,9 @@ impl Conversion {
         self.is_usual = true;
         self
     }
+}
 
+impl<C> Conversion<C> {
     /// Returns the keys of two secrets, encoded and as they are.
     fn keys(&self, secret: &'static str, (consumer, token): (&[u8], &[u8])) -> [WrongKey; 2] {
         [joined(consumer, token), glued(consumer, b"&", token)].map(|key| WrongKey {
@@ -264,22 +289,7 @@ impl Conversion {
     }
 }
 
-const CONVERSIONS: [Conversion; 27] = [
-    padded(|secret| Some(around(b"", secret, b" "))).usual(),
-    padded(|secret| Some(around(b" ", secret, b""))),
-    padded(|secret| Some(around(b" ", secret, b" "))),
-    padded(|secret| Some(around(b"", secret, b"\t"))),
-    padded(|secret| Some(around(b"\t", secret, b""))),
-    padded(|secret| Some(around(b"", secret, b"\n"))).usual(),
-    padded(|secret| Some(around(b"", secret, b"\r\n"))).usual(),
-    padded(|secret| Some(around(b"", secret, b"\r"))),
-    padded(|secret| Some(around(b"\n", secret, b""))),
-    padded(|secret| Some(around(b"\"", secret, b"\""))),
-    padded(|secret| Some(around(b"'", secret, b"'"))),
-    padded(|secret| Some(around(b"", secret, b"\xC2\xA0"))),
-    padded(|secret| Some(around(b"\xEF\xBB\xBF", secret, b""))),
-    // A byte order mark that was read as Latin-1.
-    padded(|secret| Some(around(b"\xC3\xAF\xC2\xBB\xC2\xBF", secret, b""))),
+const CONVERSIONS: [Conversion; 13] = [
     Conversion::new(
         MismatchCause::SecretPadded,
         remedy::SECRET_TRIMMED,
@@ -359,14 +369,6 @@ const CONVERSIONS: [Conversion; 27] = [
         different(secret, &upper)
     }),
 ];
-
-const fn padded(convert: fn(&[u8]) -> Option<SecretBytes>) -> Conversion {
-    Conversion::new(MismatchCause::SecretPadded, remedy::SECRET_PADDED, convert)
-}
-
-fn around(before: &[u8], secret: &[u8], after: &[u8]) -> SecretBytes {
-    Zeroizing::new([before, secret, after].concat())
-}
 
 /// Copies a changed secret; `None` if the change changes nothing.
 fn different(secret: &[u8], changed: &[u8]) -> Option<SecretBytes> {

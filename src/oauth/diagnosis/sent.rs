@@ -121,11 +121,16 @@ impl<'e> SentParameters<'e> {
         }
     }
 
+    /// Returns the name of a parameter for people, if it may be shown.
+    pub(super) fn shown(&self, name: &[u8], value: &[u8]) -> Option<String> {
+        let pair = ParameterPair::encode(name, value);
+        (self.reveal || pair.visibility().name).then(|| format!("`{}`", name.escape_ascii()))
+    }
+
     /// Returns the name of a parameter if it may be shown, else its position.
     fn label(&self, parameter: &SentParameter<'e>) -> String {
-        let pair = ParameterPair::encode(&parameter.name, &parameter.value);
-        if self.reveal || pair.visibility().name {
-            return format!("`{}`", parameter.name.escape_ascii());
+        if let Some(name) = self.shown(&parameter.name, &parameter.value) {
+            return name;
         }
         let place = parameter.wire.place;
         let before = self.iter().take_while(|other| other.at < parameter.at);

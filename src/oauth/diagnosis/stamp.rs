@@ -33,7 +33,7 @@ fn labels<'e>(at: usize, own: SignatureMethod) -> impl Iterator<Item = BaseStrin
             ProtocolParameter::SignatureMethod,
             other.name().to_owned(),
         )
-        .with_remedy(Some(remedy::LABEL))
+        .with_own_remedy(remedy::LABEL.replace("{other}", other.name()))
         .likely()
     })
 }

@@ -488,11 +488,25 @@ const CASES: &[Case] = {
         ("d=a%0Ab", "d=a\r\nb", RFC, C::LineBreaks, "line breaks"),
         ("d=a%0D%0Ab", "d=a\rb", RFC, C::LineBreaks, "line breaks"),
         (
+            "d=a%0D%0Ab",
+            "d=ab",
+            RFC,
+            C::LineBreaks,
+            "without the line breaks",
+        ),
+        (
+            "d=a%0D%0Ab",
+            "d=a b",
+            RFC,
+            C::LineBreaks,
+            "without the line breaks",
+        ),
+        (
             "Z=1&a=2",
             "Z=1&a=2",
             sorted(|pairs| pairs.sort_by_key(|(name, _)| name.to_lowercase())),
             C::Sorting,
-            "sort",
+            "without regard to case",
         ),
         (
             "a10=1&a9=2",
@@ -502,7 +516,7 @@ const CASES: &[Case] = {
                 pairs.sort_by_key(|(name, _)| if name.starts_with('a') { name.len() } else { 9 });
             }),
             C::Sorting,
-            "sort",
+            "digits as numbers",
         ),
         (
             "a=10&a=9",
@@ -511,9 +525,15 @@ const CASES: &[Case] = {
                 pairs.sort_by_key(|(name, value)| (name.clone(), value.len(), value.clone()))
             }),
             C::Sorting,
-            "sort",
+            "as numbers",
         ),
-        ("z=1&b=2", "z=1&b=2", sorted(|_| ()), C::Sorting, "sort"),
+        (
+            "z=1&b=2",
+            "z=1&b=2",
+            sorted(|_| ()),
+            C::Sorting,
+            "does not sort",
+        ),
         (
             "z=1&b=2",
             "z=1&b=2",
@@ -522,7 +542,7 @@ const CASES: &[Case] = {
                 pairs.sort_by_key(|(name, _)| !name.starts_with("oauth"));
             }),
             C::Sorting,
-            "sort",
+            "`oauth_` parameters in front",
         ),
         (
             "z=1&b=2",
@@ -532,14 +552,14 @@ const CASES: &[Case] = {
                 pairs.reverse();
             }),
             C::Sorting,
-            "sort",
+            "descending",
         ),
         (
             "a_b=1&aB=2&a1=1",
             "a_b=1&aB=2&a1=1",
             sorted(|pairs| pairs.sort_by_key(|(name, _)| name.to_lowercase().replace('_', " "))),
             C::Sorting,
-            "sort",
+            "rules of a language",
         ),
     ]
 };
@@ -608,6 +628,39 @@ fn a_flag_that_is_signed_without_its_equals_sign_is_explained() {
     let wire = with_signature_of(wire, &whole.replace("flag%3D", "flag"));
     let found = diagnosis(&wire, false).unwrap();
     assert_eq!(found.causes, [MismatchCause::EmptyValue]);
+    let found = diagnosis(&wire, true).unwrap();
+    assert!(found.remedy.contains("`flag`"), "{}", found.remedy);
+}
+
+#[test]
+fn two_characters_that_a_client_leaves_plain_are_named() {
+    for (meant, client, word) in [
+        (
+            "q=[a]/b,c",
+            texts(|text| leaving("[]", text)),
+            "`[` and `]`",
+        ),
+        (
+            "q=a/b:c;d",
+            texts(|text| leaving("/:", text)),
+            "`/` and `:`",
+        ),
+        ("q=a/b:c;d", all(|text| leaving("/:", text)), "`/` and `:`"),
+        (
+            "q=a@b,c:d/e;f$g?h(i)",
+            texts(|text| leaving("@,", text)),
+            "`,` and `@`",
+        ),
+    ] {
+        let query: Vec<_> = pairs(meant)
+            .iter()
+            .map(|(name, value)| format!("{}={}", rfc(name), rfc(value)))
+            .collect();
+        let sent = WireRequest::get(&format!("/photos?{}", query.join("&"))).in_header();
+        let found = diagnosis(&client.send(&sent, &pairs(meant)), true).unwrap();
+        assert_eq!(found.causes, [MismatchCause::CharactersNotEncoded]);
+        assert!(found.remedy.contains(word), "{}", found.remedy);
+    }
 }
 
 #[test]
@@ -667,7 +720,13 @@ const BODIES: &[BodyCase] = &[
         Some("application/json"),
         r#"{"a":1}"#,
         "0={&1=\"&2=a&3=\"&4=:&5=1&6=}",
-        "body",
+        "text of a JSON body",
+    ),
+    (
+        Some("application/json"),
+        r#"{"user":{"name":"joe"},"k":1}"#,
+        "user.name=joe&k=1",
+        "JSON",
     ),
     (
         Some("text/plain"),

@@ -41,6 +41,19 @@ fn changes_of_two_parts_are_named_together() {
     assert_explained(&with_scheme());
 }
 
+#[test]
+fn the_header_that_names_a_method_is_named() {
+    let found = methods().into_iter().map(|case| case.explained().unwrap());
+    let remedies: Vec<_> = found.map(|found| found.remedy).collect();
+    for header in [
+        "`x-http-method-override`",
+        "`x-method-override`",
+        "`x-forwarded-method`",
+    ] {
+        assert!(remedies.iter().any(|remedy| remedy.contains(header)));
+    }
+}
+
 /// Returns every case of this file.
 pub(super) fn cases() -> Vec<Case> {
     let tables = [ORIGINS, NAMED_HOSTS, NAMED_PATHS, SPELLED_PATHS, PAIRS];

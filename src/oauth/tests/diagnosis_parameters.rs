@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::deviating_client::{
-    DeviatingClient, Pairs, diagnosis, diagnosis_behind, pairs, with_signature_of,
+    DeviatingClient, Pairs, diagnosis, diagnosis_behind, leaving, pairs, with_signature_of,
 };
 use super::*;
 use crate::oauth::diagnosis::{ForwardedHeader, ForwardedHeaders, MismatchCause};
@@ -271,7 +271,37 @@ const QUERIES: &[Case] = &[
         MismatchCause::ArraySyntax,
         "object",
     ),
-    ("f[a]=1", "f.a=1", MismatchCause::ArraySyntax, "nested"),
+    ("f[a]=1", "f.a=1", MismatchCause::ArraySyntax, "`f[a]`"),
+    (
+        "n=1&ids[]=1&ids[]=2",
+        "n=1&ids=1&ids=2",
+        MismatchCause::ArraySyntax,
+        "`ids[]` without the brackets",
+    ),
+    (
+        "n=1&ids[]=1&ids[]=2",
+        "n=1&ids=1,2",
+        MismatchCause::ArraySyntax,
+        "`ids[]` as one parameter",
+    ),
+    (
+        "n=1&expand=a,b",
+        "n=1&expand=a&expand=b",
+        MismatchCause::ArraySyntax,
+        "`expand` between commas",
+    ),
+    (
+        "n=1&name=R%26D",
+        "n=1&name=R",
+        MismatchCause::ValueLeftOut,
+        "`name` only up to the first `&`",
+    ),
+    (
+        "n=1&note=one%20two",
+        "n=1&note=one",
+        MismatchCause::ValueLeftOut,
+        "`note` only up to the first space",
+    ),
     (
         "user.name=x&n=1",
         "user_name=x&n=1",
@@ -465,6 +495,82 @@ fn a_parameter_and_a_host_that_a_proxy_names_are_named_together() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_value_that_is_decoded_or_encoded_again_is_named() {
+    for (query, signed, cause) in [
+        (
+            "a=50%2525&url=x%253A%252F&n=1",
+            "a=50%25&url=x:/&n=1",
+            MismatchCause::DecodedTwice,
+        ),
+        (
+            "a=1%2F2&url=x%3A%2F&n=1",
+            "a=1/2&url=x%3A%2F&n=1",
+            MismatchCause::EncodedTwice,
+        ),
+    ] {
+        let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
+        let wire = DeviatingClient::RFC.send(&sent, &pairs(signed));
+        let found = diagnosis(&wire, true).unwrap();
+        assert_eq!(found.causes, [cause], "{query}: {}", found.remedy);
+        assert!(found.remedy.contains("`url`"), "{}", found.remedy);
+    }
+}
+
+#[test]
+fn a_parameter_that_only_a_header_of_a_proxy_names_is_found() {
+    let sent = WireRequest::get("/photos?size=1").in_header();
+    let wire = DeviatingClient::RFC.send(&sent, &pairs("size=1&page=7"));
+    for header in [
+        ForwardedHeader::XOriginalUri,
+        ForwardedHeader::XEnvoyOriginalPath,
+    ] {
+        let forwarded = ForwardedHeaders::default().with(header, b"/photos?size=1&page=7");
+        let found = diagnosis_behind(&wire, true, forwarded).unwrap();
+        assert_eq!(found.causes, [MismatchCause::ParameterNotSent]);
+        for word in ["`page`", header.name(), "call Countersign before"] {
+            assert!(found.remedy.contains(word), "{}", found.remedy);
+        }
+        let masked = diagnosis_behind(&wire, false, forwarded).unwrap();
+        assert!(!masked.remedy.contains('7'), "{}", masked.remedy);
+    }
+    let other = ForwardedHeaders::default().with(ForwardedHeader::XOriginalUri, b"/photos?page=8");
+    assert_eq!(diagnosis_behind(&wire, true, other), None);
+}
+
+#[test]
+fn two_mistakes_that_clients_make_together_are_named() {
+    let leaves_plain = DeviatingClient {
+        name: |text| leaving("!*'()", text),
+        value: |text| leaving("!*'()", text),
+        ..DeviatingClient::RFC
+    };
+    for (query, signed, cause) in [
+        (
+            "m=%28b%29&gclid=x",
+            "m=(b)",
+            MismatchCause::ParameterLeftOut,
+        ),
+        (
+            "m=%28b%29",
+            "m=(b)&oauth_callback=&oauth_verifier=",
+            MismatchCause::ParameterNotSent,
+        ),
+        (
+            "m=%28b%29&ids%5B%5D=1&ids%5B%5D=2",
+            "m=(b)&ids[0]=1&ids[1]=2",
+            MismatchCause::ArraySyntax,
+        ),
+    ] {
+        let sent = WireRequest::get(&format!("/photos?{query}")).in_header();
+        let wire = leaves_plain.send(&sent, &pairs(signed));
+        let found = diagnosis(&wire, true);
+        let causes = found.map(|found| found.causes);
+        let expected = vec![cause, MismatchCause::CharactersNotEncoded];
+        assert_eq!(causes, Some(expected), "{query}");
+    }
 }
 
 #[test]

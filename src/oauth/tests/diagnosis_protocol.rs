@@ -18,6 +18,40 @@ fn every_other_method_of_signing_is_named() {
 }
 
 #[test]
+fn the_other_method_is_named() {
+    for (label, kind, signed, word) in [
+        (
+            SignatureMethod::HmacSha256,
+            SignatureKind::Sha1,
+            None,
+            "signs with HMAC-SHA1:",
+        ),
+        (
+            SignatureMethod::RsaSha1,
+            SignatureKind::RsaSha256,
+            None,
+            "signs with RSA-SHA256:",
+        ),
+        (
+            SignatureMethod::HmacSha256,
+            SignatureKind::Sha1,
+            Some("HMAC-SHA1"),
+            "signs the name HMAC-SHA1:",
+        ),
+    ] {
+        let case = case(MismatchCause::MethodConfusion, word, move |client| {
+            client.kind = kind;
+            if let Some(signed) = signed {
+                client.signs("oauth_signature_method", signed);
+            }
+        });
+        let remedy = case.label(label).explained().unwrap().remedy;
+        assert!(remedy.contains(word), "{remedy}");
+        assert!(remedy.contains(label.name()), "{remedy}");
+    }
+}
+
+#[test]
 fn every_encoding_of_a_signature_is_named() {
     assert_explained(&encodings());
 }

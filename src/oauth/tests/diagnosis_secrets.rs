@@ -20,6 +20,23 @@ fn no_sender_learns_of_a_mistake_with_a_secret() {
     }
 }
 
+#[test]
+fn the_text_around_a_secret_is_named() {
+    for (before, after, word) in [
+        ("", " ", "white space behind the consumer secret"),
+        ("\"", "\"", "quotes around"),
+        ("", "\"", "a quote next to"),
+        ("", "\r\n", "a line break behind"),
+        ("\u{feff}", "", "a byte order mark next to"),
+    ] {
+        let padded = case(MismatchCause::SecretPadded, word, move |client| {
+            client.consumer_secret = format!("{before}{CONSUMER}{after}").into_bytes();
+        });
+        let remedy = padded.explained().unwrap().remedy;
+        assert!(remedy.contains(word), "{remedy}");
+    }
+}
+
 /// Returns every case of this file.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = around();
@@ -54,6 +71,19 @@ fn around() -> Vec<Case> {
         ("'", "'"),
         ("\u{feff}", ""),
         ("", "\u{a0}"),
+        ("", "  "),
+        ("", "\n\n"),
+        ("\n", "\n"),
+        ("\r\n", ""),
+        ("\r\n", "\r\n"),
+        ("\t", "\t"),
+        ("`", "`"),
+        ("<", ">"),
+        ("", "\""),
+        ("'", ""),
+        ("", "\","),
+        ("", "\\n"),
+        ("", "\u{200b}"),
     ];
     let mut cases = Vec::new();
     for (before, after) in texts {
