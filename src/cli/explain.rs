@@ -199,7 +199,7 @@ impl RequestReport {
                 if let Err(missing) = keys.suffice(&signed) {
                     // A cause may need no more than the keys that were given.
                     let diagnosis = keys.with_evidence(&request, forwarded(raw), |evidence| {
-                        diagnose(evidence, BUDGET)
+                        diagnose(evidence, THOROUGH_BUDGET)
                     });
                     let diagnosis = diagnosis.ok_or(missing)?;
                     let refused = Self::refused(Rejection::SignatureMismatch);
@@ -211,8 +211,8 @@ impl RequestReport {
                 }
                 Ok(keys.with_evidence(&request, forwarded(raw), |evidence| {
                     verdict
-                        .explained(diagnose(evidence, BUDGET))
-                        .passing_with(passing_profiles(evidence, CompatSet::NONE, BUDGET))
+                        .explained(diagnose(evidence, THOROUGH_BUDGET))
+                        .passing_with(passing_profiles(evidence, CompatSet::NONE, THOROUGH_BUDGET))
                 }))
             }
             Ok(None) => Ok(Self::unsigned()),
@@ -505,6 +505,9 @@ impl From<SchemeArg> for Scheme {
 /// The accepted distance between `oauth_timestamp` and `--at` in seconds: the default of
 /// `verify.timestamp_window`.
 const WINDOW: u64 = 300;
+
+/// The command explains one request, and nobody else waits: it searches longer than a service.
+const THOROUGH_BUDGET: u32 = 5 * BUDGET;
 
 const NO_SCHEME: &str = "the scheme: https is assumed; add --scheme http if the request reached \
                          Envoy without TLS";

@@ -90,7 +90,7 @@ use remedy::{FoundCause, RemedyContext};
 use search::{CauseSearch, SearchHit};
 
 /// A budget for every search with HMAC. One with RSA costs more and may end early.
-pub const BUDGET: u32 = 3000;
+pub const BUDGET: u32 = 4000;
 
 /// The explanation of a signature that does not match.
 #[derive(Clone, Debug, PartialEq, Eq)]
