@@ -10,12 +10,12 @@
 //! 1. other readings of the signature's text;
 //! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. another method or padding, and the name of another method with its key;
-//! 4. one of many similar changes, for example of one byte of the path;
-//! 5. the scheme with every other cause of 2;
-//! 6. two likely causes of 2 that change different parts of the base string, for example one that a
+//! 4. two likely causes of 2 that change different parts of the base string, for example one that a
 //!    header of a proxy names;
+//! 5. one of many similar changes, for example of one byte of the path;
+//! 6. the scheme with every other cause of 2;
 //! 7. a likely cause of 2 with one of 3;
-//! 8. the scheme with every one of 4, and every other pair of 2.
+//! 8. the scheme with every one of 5, and every other pair of 2.
 //!
 //! Then it tries the secrets that clients make of the right ones:
 //!

@@ -168,9 +168,9 @@ impl<'e, 's> CauseSearch<'e, 's> {
         self.try_all(&unchanged, Keyring::OtherMethods)?;
         let labels = self.of_part(&once, BaseStringPart::Label);
         self.try_all(&labels, Keyring::OtherMethods)?;
+        self.try_pairs(&once, PairRank::Likely)?;
         let of_many = self.try_fresh(self.changed_once(true))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
-        self.try_pairs(&once, PairRank::Likely)?;
         let likely = once.iter().filter(|one| self.is_likely(one));
         let likely: Vec<_> = likely.cloned().collect();
         self.try_all(&likely, Keyring::OtherMethods)?;
