@@ -42,7 +42,7 @@ const scenarios = {
   async ownScheme() {
     const page = await open(given.requests[0]);
     await logIn(page);
-    const failed = page.waitForEvent("requestfailed", { timeout: 20000 });
+    const failed = page.waitForEvent("requestfailed");
     await page.getByRole("button", { name: "Allow" }).click();
     return { went: (await failed).url() };
   },
@@ -152,7 +152,7 @@ const scenarios = {
     await logIn(await open(given.requests[0], {}, user));
     const address = await site(`<iframe src="${address_of(given.requests[0])}"></iframe>`);
     const page = await user.newPage();
-    const said = page.waitForEvent("console", { timeout: 20000 });
+    const said = page.waitForEvent("console");
     await page.goto(address);
     const text = await page.frames()[1].locator("body").innerText();
     return { said: (await said).text(), text };
@@ -246,7 +246,7 @@ async function logIn(page, password = given.password) {
 
 /** Waits for the callback. */
 async function callback(page, url = /printer\.example\.com/) {
-  await page.waitForURL(url, { timeout: 20000 });
+  await page.waitForURL(url);
   return { url: page.url(), title: await page.title() };
 }
 

@@ -11,14 +11,18 @@ const axe = require("axe-core");
 export const given = JSON.parse(process.argv[3]);
 export const phone = { width: 390, height: 760 };
 
+/** The time to wait for anything, in milliseconds. */
+const patience = 120_000;
+
 const servers = [];
 let browser;
 
 /** Runs the requested scenario in a browser with additional arguments. */
 export async function run(scenarios, ...more) {
   // Containers lack the user namespaces of the sandbox; only our own pages are opened.
-  const args = ["--no-sandbox", "--disable-background-networking", ...more];
-  browser = await chromium.launch({ executablePath: given.chromium, args });
+  // Their /dev/shm is small, too.
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", ...more];
+  browser = await chromium.launch({ executablePath: given.chromium, args, timeout: patience });
   try {
     process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
   } finally {
@@ -27,12 +31,16 @@ export async function run(scenarios, ...more) {
   }
 }
 
-/** Returns a browser context of its own. */
-export const context = (options) => browser.newContext(options);
+/** Returns a browser context of its own. A machine that is busy with other tests is slow. */
+export async function context(options) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(patience);
+  return context;
+}
 
 /** Acts, and waits for the next page to load. */
 export function leading(page, act) {
-  return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
+  return Promise.all([page.waitForEvent("load"), act]);
 }
 
 export const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();

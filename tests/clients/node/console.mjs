@@ -56,7 +56,7 @@ const scenarios = {
     await logIn(page);
     const before = await rows(page);
     const decision = await deny();
-    await rowOf(page, decision).waitFor({ timeout: 60000 });
+    await rowOf(page, decision).waitFor();
     return { before, decision, row: await row(page, decision) };
   },
 
@@ -103,7 +103,7 @@ const scenarios = {
       posted[form] = (await answer).status();
     }
     const framing = await operator.newPage();
-    const said = framing.waitForEvent("console", { timeout: 20000 });
+    const said = framing.waitForEvent("console");
     await framing.goto(await site(`<iframe src="${given.console}"></iframe>`));
     const framed = (await said).text();
     const linking = await operator.newPage();

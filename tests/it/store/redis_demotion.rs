@@ -21,17 +21,19 @@ async fn a_planned_failover_lets_no_replay_and_no_revoked_token_pass_a_second_la
     let redis = Sentinels::start();
     let mut bench = Bench::redis(redis.url());
     bench.config.fence_on_restart = true;
-    let ledger = Ledger::start(&bench, [bench.open().await, bench.open().await]).await;
+    let stores = [bench.open().await, bench.open().await];
+    let ledger = Ledger::start(&bench, stores.clone()).await;
     sleep(Duration::from_secs(1)).await;
     redis.fail_over();
     let switched = until_another_primary(&redis).await;
-    sleep(Duration::from_secs(4)).await;
+    let followed = until_followed(&stores).await;
+    sleep(Duration::from_secs(3)).await;
     assert_eq!(
         redis.primary.run::<Vec<Value>>(&["ROLE"])[0],
         Value::BulkString(b"master".to_vec()),
         "the demoted primary must still take writes, or this shows nothing"
     );
-    ledger.finish(switched).await;
+    ledger.finish(followed.max(switched + A_SECOND)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,14 +49,15 @@ async fn a_replica_on_the_wrong_side_of_a_partition_stops_and_recovers() {
     let ports: Vec<_> = cables.iter().map(Frozen::port).collect();
     bench.config.url = countersign::config::StoreUrl::Redis(Sentinels::url_through(&ports));
     let cut_off = bench.open().await;
-    let ledger = Ledger::start(&bench, [inside, Arc::clone(&cut_off)]).await;
+    let ledger = Ledger::start(&bench, [Arc::clone(&inside), Arc::clone(&cut_off)]).await;
     sleep(Duration::from_secs(1)).await;
     cables.iter().for_each(Frozen::cut);
     let cut = Instant::now();
     sleep(Duration::from_secs(1)).await;
     redis.fail_over();
     let switched = until_another_primary(&redis).await;
-    sleep(Duration::from_secs(2)).await;
+    let followed = until_followed(&[inside]).await;
+    sleep(Duration::from_secs(1)).await;
     let error = claim_anything(&*cut_off).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(
@@ -77,7 +80,7 @@ async fn a_replica_on_the_wrong_side_of_a_partition_stops_and_recovers() {
         async || claim_anything(&*cut_off).await.ok().map(drop),
     )
     .await;
-    ledger.finish(switched).await;
+    ledger.finish(followed.max(switched + A_SECOND)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,6 +123,23 @@ async fn until_another_primary(redis: &Sentinels) -> Instant {
         async || (redis.named_primary() == redis.replica.port()).then_some(()),
     )
     .await;
+    Instant::now()
+}
+
+/// Returns the time at which the stores have followed a failover. A machine that is busy with other
+/// tests may need more than a second.
+async fn until_followed(stores: &[Arc<dyn Store>]) -> Instant {
+    for store in stores {
+        eventually(
+            "the store follows the Sentinels",
+            Duration::from_secs(15),
+            async || {
+                let has_noticed = store.status().restarts_seen > 0;
+                (has_noticed && store.ping().await.is_ok()).then_some(())
+            },
+        )
+        .await;
+    }
     Instant::now()
 }
 
@@ -175,13 +195,12 @@ impl Ledger {
         *answers.iter().rfind(|at| **at < end).unwrap()
     }
 
-    /// Ends the work and checks the ledger.
-    async fn finish(self, switched: Instant) {
+    /// Ends the work, and checks that nothing has passed since `limit`.
+    async fn finish(self, limit: Instant) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         for task in self.tasks {
             task.await.unwrap();
         }
-        let limit = switched + Duration::from_secs(1);
         let late = |times: &Mutex<Vec<Instant>>| {
             let times = times.lock().unwrap();
             times.iter().filter(|at| **at > limit).count()
@@ -313,6 +332,8 @@ fn any_of<T: Clone>(list: &Mutex<Vec<T>>) -> Option<T> {
     let at = u32::from_be_bytes(random) as usize % list.len().max(1);
     list.get(at).cloned()
 }
+
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// The number of tokens, more than are revoked in the time of a test.
 const TOKENS: usize = 600;

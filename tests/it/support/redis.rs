@@ -308,6 +308,9 @@ impl Cluster {
             "500",
             "--cluster-require-full-coverage",
             "no",
+            // A replica of a frozen primary may be elected however long that takes.
+            "--cluster-replica-validity-factor",
+            "0",
         ];
         let nodes: Vec<_> = (0..6).map(|_| RedisServer::start_with(&options)).collect();
         let hosts = nodes
