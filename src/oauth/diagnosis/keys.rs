@@ -15,9 +15,8 @@ use super::super::signature::digest_algorithm;
 use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
 use super::budget::RSA_COST;
 use super::reading::SignatureReading;
-use super::secrets::{
-    KeyTexts, SecretBytes, WrongKey, without_consumer_secret, without_token_secret,
-};
+use super::secrets::{KeyTexts, without_consumer_secret, without_token_secret};
+use super::wrong_key::{SecretBytes, WrongKey};
 use super::{MismatchCause, MismatchEvidence, remedy};
 
 /// A key, and the cause if a client signs with it.

@@ -72,6 +72,7 @@ mod sent;
 mod spelling;
 mod stamp;
 mod values;
+mod wrong_key;
 
 #[cfg(test)]
 pub(crate) use budget::spent;
