@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::super::encode::decode;
 use super::MismatchCause;
 use super::remedy;
+use super::secret_keys::made_otherwise;
 use super::secret_padding::{PADDINGS, SecretPadding};
 use super::wrong_key::{
     BOTH, CONSUMER, SecretBytes, TOKEN, WrongKey, encoded_secret, glued, hexadecimal, joined,
@@ -35,6 +36,7 @@ impl KeyTexts<'_> {
         keys.extend(self.identifiers());
         keys.extend(self.padded());
         keys.extend(self.converted());
+        keys.extend(made_otherwise(self.consumer_secret, self.token_secret));
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
         keys.sort_by_key(|wrong| (self.is_unlikely(wrong.cause), wrong.cause));

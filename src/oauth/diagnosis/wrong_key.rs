@@ -29,6 +29,11 @@ impl WrongKey {
         }
     }
 
+    pub(super) const fn with_remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
+        self
+    }
+
     pub(super) const fn usual(mut self, is_usual: bool) -> Self {
         self.is_usual = is_usual;
         self

@@ -37,6 +37,7 @@ fn cases() -> Vec<Case> {
     let mut cases = diagnosis_location::cases();
     cases.extend(diagnosis_secrets::cases());
     cases.extend(diagnosis_protocol::cases());
+    cases.extend(diagnosis_guesses::cases());
     cases.extend(contents());
     cases
 }
