@@ -18,16 +18,18 @@ pub(super) struct SecretsFile {
 }
 
 impl SecretsFile {
-    /// Creates the file.
+    /// Creates the file, and makes its name durable.
     ///
     /// # Errors
     /// If the file exists or cannot be created.
     pub(super) fn create(path: &Path) -> Result<Self, Usage> {
         let mut options = OpenOptions::new();
         let options = options.write(true).create_new(true).mode(0o600);
-        let file = options
-            .open(path)
-            .map_err(|error| not_created(path, &error))?;
+        let file = options.open(path).and_then(|file| {
+            sync_directory_of(path)?;
+            Ok(file)
+        });
+        let file = file.map_err(|error| not_created(path, &error))?;
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -43,14 +45,12 @@ impl SecretsFile {
         written.with_context(|| self.unwritten())
     }
 
-    /// Makes the name of the file durable, or removes a file without a line.
+    /// Removes a file without a line.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let finished = if self.is_empty {
-            fs::remove_file(&self.path)
-        } else {
-            sync_directory_of(&self.path)
-        };
-        finished.with_context(|| self.unwritten())
+        if !self.is_empty {
+            return Ok(());
+        }
+        fs::remove_file(&self.path).with_context(|| self.unwritten())
     }
 
     fn unwritten(&self) -> String {

@@ -22,8 +22,10 @@ pub(super) fn requests(text: &str) -> Result<(CaptureFormat, Vec<CapturedRequest
         Ok(documents) => documents,
         // JavaScript permits keys without quotes; JSON does not.
         Err(error) => {
-            let parsed = axios::parse(text).ok().filter(|parsed| !parsed.is_empty());
+            let parsed = has_few_separators(text).then(|| axios::parse(text));
+            let parsed = parsed.and_then(Result::ok);
             return parsed
+                .filter(|parsed| !parsed.is_empty())
                 .map(|requests| (CaptureFormat::Axios, requests))
                 .ok_or(error);
         }
@@ -65,7 +67,7 @@ fn documents(text: &str) -> Result<Vec<Value>, Usage> {
     Ok(documents)
 }
 
-/// Returns an upper bound of the number of values, which decides the memory that they take.
+/// Returns an upper bound of the number of values in JSON, which decides the memory that they take.
 fn values(text: &str) -> usize {
     let (mut count, mut is_text, mut is_escaped) = (1, false, false);
     for byte in text.bytes() {
@@ -78,6 +80,12 @@ fn values(text: &str) -> usize {
         }
     }
     count
+}
+
+/// Bounds the number of values in JavaScript, whose comments and other quotes `values` does not know.
+fn has_few_separators(text: &str) -> bool {
+    let separators = text.bytes().filter(|byte| b",[{".contains(byte));
+    separators.count() <= MOST_VALUES
 }
 
 fn format_of(document: &Map<String, Value>) -> Option<CaptureFormat> {
@@ -159,6 +167,12 @@ mod tests {
             ",".repeat(MOST_VALUES)
         );
         assert!(requests(&text).is_ok());
+        // In JavaScript, this quotation mark begins no text.
+        let script = format!(
+            "{{method: 'GET', url: 'http://h/', why: '\"', a: [{}]}}",
+            "0,".repeat(MOST_VALUES)
+        );
+        assert!(requests(&script).is_err());
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Compat profiles: the requests that each proves beyond RFC 5849, and those that none lets
 //! through.
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::*;
 
 use super::super::compat::compat_variants;
@@ -11,16 +9,13 @@ use super::super::shared_key::SharedSecrets;
 use super::super::variant::BaseStringVariant;
 use super::super::wire::WireParameters;
 use super::*;
-use crate::oauth::diagnosis::{
-    BUDGET, ForwardedHeaders, MismatchEvidence, OriginSetting, passing_profiles,
-};
 use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
-type Deviation = (CompatProfile, fn() -> WireRequest, &'static str);
+pub(super) type Deviation = (CompatProfile, fn() -> WireRequest, &'static str);
 
 /// A profile, a request that needs it, and the base string of its client. `{}` stands for the
 /// protocol parameters.
-const DEVIATIONS: [Deviation; 20] = [
+pub(super) const DEVIATIONS: [Deviation; 20] = [
     (
         CompatProfile::VersionLenient,
         || versioned("1.0A"),
@@ -428,139 +423,6 @@ fn only_an_identical_pair_of_the_query_counts_once() {
     );
 }
 
-#[test]
-fn operators_learn_which_profile_would_let_a_request_pass() {
-    for (needed, wire, base_string) in DEVIATIONS {
-        let (needed, wire) = (CompatSet::only(needed), signed(wire(), base_string));
-        assert_eq!(passing(&wire, &Held::default()), needed, "{base_string}");
-        let others = Held {
-            compat: CompatSet::only(CompatProfile::DefaultPortAny).without(needed),
-            ..Held::default()
-        };
-        assert_eq!(passing(&wire, &others), needed, "{base_string}");
-        let has_it = Held {
-            compat: needed,
-            ..Held::default()
-        };
-        assert!(passing(&wire, &has_it).is_empty(), "{base_string}");
-        let excluded = Held {
-            excluded: needed,
-            ..Held::default()
-        };
-        assert!(passing(&wire, &excluded).is_empty(), "{base_string}");
-        let stranger = Held {
-            secret: b"guessed",
-            ..Held::default()
-        };
-        assert!(passing(&wire, &stranger).is_empty(), "{base_string}");
-    }
-}
-
-#[test]
-fn two_profiles_are_named_if_no_single_one_suffices() {
-    for (one, other, wire, base_string) in [
-        (
-            CompatProfile::RepeatedOnce,
-            CompatProfile::SlashPlain,
-            get("/?a=1%2F2&a=1%2F2"),
-            "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1/2%26{}",
-        ),
-        (
-            CompatProfile::SchemeAny,
-            CompatProfile::DefaultPortAny,
-            at("api.example.com:443"),
-            "GET&http%3A%2F%2Fapi.example.com%2F&{}",
-        ),
-        (
-            CompatProfile::VersionLenient,
-            CompatProfile::NoRootSlash,
-            versioned("1.0A"),
-            "GET&https%3A%2F%2Fapi.example.com&{version=1.0A}",
-        ),
-    ] {
-        let wire = signed(wire, base_string);
-        let both = CompatSet::only(one).with(other);
-        assert_eq!(passing(&wire, &Held::default()), both);
-        assert_eq!(verify(&wire, both, BodyHashRule::Accept), Ok(()));
-    }
-}
-
-#[test]
-fn no_profile_is_named_that_would_not_help_or_must_not_be_set() {
-    let unsigned_query = signed(post("/?a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}");
-    let at_endpoint = Held {
-        setting: OriginSetting::PublicUrl,
-        ..Held::default()
-    };
-    assert!(passing(&unsigned_query, &at_endpoint).is_empty());
-    let no_budget = Held {
-        budget: 0,
-        ..Held::default()
-    };
-    assert!(passing(&unsigned_query, &no_budget).is_empty());
-    // Together with body-unsigned-form, a POST would have no signed parameter of the application.
-    let conflicting = Held {
-        compat: CompatSet::only(CompatProfile::BodyUnsignedForm),
-        ..Held::default()
-    };
-    assert!(passing(&unsigned_query, &conflicting).is_empty());
-    let mut unhashed = signed(
-        post("/").body(FORM, "a=1"),
-        "POST&https%3A%2F%2Fapi.example.com%2F&{}",
-    );
-    assert!(passing(&unhashed, &Held::default()).is_empty());
-    unhashed.body = Some(Vec::new());
-    assert!(
-        passing(&unhashed, &Held::default()).is_empty(),
-        "it passes without a profile"
-    );
-    let long = format!("/?a=+{}", "b".repeat(17 * 1024));
-    let text = format!(
-        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D%252B{}%26{{}}",
-        "b".repeat(17 * 1024)
-    );
-    assert!(passing(&signed(get(&long), &text), &Held::default()).is_empty());
-}
-
-/// The consumer of a refused request.
-struct Held {
-    compat: CompatSet,
-    excluded: CompatSet,
-    secret: &'static [u8],
-    setting: OriginSetting,
-    budget: u32,
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self {
-            compat: CompatSet::NONE,
-            excluded: CompatSet::NONE,
-            secret: CONSUMER_SECRET,
-            setting: OriginSetting::Origin,
-            budget: BUDGET / 4,
-        }
-    }
-}
-
-fn passing(wire: &WireRequest, held: &Held) -> CompatSet {
-    let consumer_secrets = [held.secret];
-    wire.with_request(|request| {
-        let evidence = MismatchEvidence {
-            request: &request,
-            limits: &ParseLimits::default(),
-            compat: held.compat,
-            keys: secrets(&consumer_secrets, None),
-            expired_secrets: &[],
-            forwarded: ForwardedHeaders::default(),
-            received: None,
-            setting: held.setting,
-            reveal: false,
-        };
-        passing_profiles(&evidence, held.excluded, held.budget)
-    })
-}
-
 /// An upstream would read the two as a plus and a space, or as two spellings.
 #[test]
 fn a_pair_that_another_profile_reads_otherwise_is_no_repetition() {
@@ -658,274 +520,6 @@ fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     );
 }
 
-/// A profile, a request that needs it, its base string, and another request that passes with the
-/// same signature.
-type Open = (
-    CompatProfile,
-    fn() -> WireRequest,
-    &'static str,
-    fn() -> WireRequest,
-);
-
-/// The changes that a profile leaves open, as `docs/compat.md` says.
-const OPEN: [Open; 9] = [
-    (
-        CompatProfile::PlusLiteral,
-        || get("/?a=1+2"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}",
-        || get("/?a=1%2B2"),
-    ),
-    (
-        CompatProfile::RawValues,
-        || get("/?a=1%2F2"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252F2%26{}",
-        || get("/?a=1/2"),
-    ),
-    (
-        CompatProfile::IgnoreQueryOnPost,
-        || post("/?a=1"),
-        "POST&https%3A%2F%2Fapi.example.com%2F&{}",
-        || post("/?role=admin"),
-    ),
-    (
-        CompatProfile::SchemeAny,
-        || get("/"),
-        "GET&http%3A%2F%2Fapi.example.com%2F&{}",
-        || WireRequest {
-            scheme: Scheme::Http,
-            ..get("/")
-        },
-    ),
-    (
-        CompatProfile::SchemeAny,
-        || get("/"),
-        "GET&http%3A%2F%2Fapi.example.com%2F&{}",
-        || at("api.example.com:80"),
-    ),
-    (
-        CompatProfile::DefaultPortAny,
-        || at("api.example.com:80"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
-        || at("api.example.com:443"),
-    ),
-    (
-        CompatProfile::DefaultPortAny,
-        || at("api.example.com:80"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
-        || at("api.example.com"),
-    ),
-    (
-        CompatProfile::RepeatedOnce,
-        || get("/?a=1&a=1"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26{}",
-        || get("/?a=1&a=1&a=1"),
-    ),
-    (
-        CompatProfile::EmptyUnsent,
-        || get("/"),
-        "GET&https%3A%2F%2Fapi.example.com%2F&{}%26oauth_token%3D",
-        || {
-            let parameters = format!("{PARAMETERS}&oauth_token=");
-            WireRequest::get("/").authorization(header_of(&parameters))
-        },
-    ),
-];
-
-#[test]
-fn a_profile_leaves_open_what_its_page_says() {
-    for (profile, sent, base_string, other) in OPEN {
-        for wire in [sent(), other()] {
-            let wire = signed(wire, base_string);
-            assert_eq!(
-                verify(&wire, CompatSet::only(profile), BodyHashRule::Accept),
-                Ok(()),
-                "{profile}: {wire:?}"
-            );
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
-
-    #[test]
-    fn with_a_profile_on_any_other_change_is_refused(
-        (profile, wire, base_string) in proptest::sample::select(&DEVIATIONS[..]),
-        part in 0_usize..6,
-        at in any::<proptest::sample::Index>(),
-        edit in edit(),
-    ) {
-        let sent = signed(wire(), base_string);
-        let mut changed = sent.clone();
-        let bytes = match part {
-            0 => Some(&mut changed.method),
-            1 => Some(&mut changed.authority),
-            2 => Some(&mut changed.target),
-            3 => Some(&mut changed.authorization[0]),
-            // No client signs a body of another type.
-            4 if !changed.content_type.is_empty() => changed.body.as_mut(),
-            _ => None,
-        };
-        match bytes {
-            Some(bytes) => edit.apply(bytes, at),
-            None => changed.scheme = changed.scheme.other(),
-        }
-        let may_pass = means_the_same(&sent, &changed) || leaves_open(profile, &sent, &changed);
-        let refused = verify(&changed, CompatSet::only(profile), BodyHashRule::Accept).is_err();
-        prop_assert!(may_pass || refused, "{profile}: {changed:?}");
-    }
-}
-
-/// A change to some bytes.
-#[derive(Clone, Debug)]
-enum Edit {
-    Replace(String),
-    Insert(String),
-    Remove,
-}
-
-impl Edit {
-    fn apply(&self, bytes: &mut Vec<u8>, at: proptest::sample::Index) {
-        let at = at.index(bytes.len() + 1);
-        let end = bytes.len().min(at + 1);
-        match self {
-            Self::Replace(with) => drop(bytes.splice(at..end, with.bytes())),
-            Self::Insert(text) => drop(bytes.splice(at..at, text.bytes())),
-            Self::Remove => drop(bytes.drain(at..end)),
-        }
-    }
-}
-
-/// Generates texts that parsers stumble over as often as any other.
-fn edit() -> impl Strategy<Value = Edit> {
-    let text = prop_oneof![
-        "[!-~]",
-        "[+/&=?;:,\"]",
-        "%[0-9a-fA-F]{2}",
-        "&[a-b]=[0-9]",
-        ":(80|443|81)"
-    ];
-    prop_oneof![
-        text.clone().prop_map(Edit::Replace),
-        text.prop_map(Edit::Insert),
-        Just(Edit::Remove),
-    ]
-}
-
-/// Returns whether both have the same base string and signature under RFC 5849.
-fn means_the_same(one: &WireRequest, other: &WireRequest) -> bool {
-    let of = |wire: &WireRequest| {
-        wire.with_request(|request| {
-            let signed = request.parse(&ParseLimits::default()).ok().flatten()?;
-            Some((
-                signed.base_string(),
-                signed.signature().to_vec(),
-                wire.body.clone(),
-            ))
-        })
-    };
-    of(one).is_some_and(|one| of(other).is_some_and(|other| one == other))
-}
-
-/// Returns whether the profile lets this change pass, as `docs/compat.md` says.
-fn leaves_open(profile: CompatProfile, sent: &WireRequest, changed: &WireRequest) -> bool {
-    // An empty path is the root.
-    let path = |wire: &WireRequest| match wire.target.split(|&byte| byte == b'?').next() {
-        None | Some([]) => b"/".to_vec(),
-        Some(path) => path.to_vec(),
-    };
-    let plain = |wire: &WireRequest| {
-        String::from_utf8_lossy(&wire.target)
-            .replace("%2B", "+")
-            .replace("%2b", "+")
-    };
-    let host = |wire: &WireRequest| {
-        let text = String::from_utf8_lossy(&wire.authority).to_ascii_lowercase();
-        text.strip_suffix(":80")
-            .or_else(|| text.strip_suffix(":443"))
-            .or_else(|| text.strip_suffix(':'))
-            .map_or_else(|| text.clone(), str::to_owned)
-    };
-    let pairs = |wire: &WireRequest| {
-        let target = String::from_utf8_lossy(&wire.target).replace('+', " ");
-        let (_, query) = target.split_once('?').unwrap_or_default();
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let bytes = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<_>>();
-        let read = |pair: &str| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (bytes(name), bytes(value))
-        };
-        pairs.map(read).collect::<BTreeSet<_>>()
-    };
-    match profile {
-        CompatProfile::PlusLiteral => plain(sent) == plain(changed),
-        CompatProfile::IgnoreQueryOnPost => {
-            changed.target != sent.target && path(sent) == path(changed)
-        }
-        CompatProfile::SchemeAny => {
-            sent.scheme != changed.scheme
-                || changed.authority == [&*sent.authority, b":80"].concat()
-        }
-        CompatProfile::DefaultPortAny => {
-            changed.authority != sent.authority && host(sent) == host(changed)
-        }
-        CompatProfile::RepeatedOnce => path(sent) == path(changed) && pairs(sent) == pairs(changed),
-        CompatProfile::VersionLenient
-        | CompatProfile::NoRootSlash
-        | CompatProfile::RawValues
-        | CompatProfile::BodyUnsignedForm
-        | CompatProfile::BracketsOnce
-        | CompatProfile::SlashPlain
-        | CompatProfile::CharactersPlain
-        | CompatProfile::FormEncoding
-        | CompatProfile::EmptyUnsent => false,
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
-
-    /// A base string that two requests share would let one pass with the signature of the other.
-    #[test]
-    fn in_every_encoding_a_base_string_stands_for_one_request(
-        profiles in proptest::sample::subsequence(ENCODINGS.to_vec(), 1..=ENCODINGS.len()),
-        one in encoded_target(),
-        other in encoded_target(),
-    ) {
-        let compat: CompatSet = profiles.into_iter().collect();
-        let read = |target: &str| {
-            get(target).with_request(|request| {
-                let wire = WireParameters::of(&request).unwrap();
-                let signed = request.parse(&ParseLimits::default()).unwrap().unwrap();
-                let variants = compat_variants(compat, &request, &wire);
-                let texts = variants.iter().map(|variant| variant.base_string(&wire).unwrap().to_vec());
-                (signed.base_string(), texts.collect::<BTreeSet<_>>())
-            })
-        };
-        let ((one, of_one), (other, of_other)) = (read(&one), read(&other));
-        if compat.conflict().is_none() && one != other {
-            prop_assert!(!of_one.contains(&other) && !of_other.contains(&one));
-            prop_assert!(of_one.is_disjoint(&of_other));
-        }
-    }
-}
-
-/// The profiles that change nothing but an encoding.
-const ENCODINGS: [CompatProfile; 4] = [
-    CompatProfile::BracketsOnce,
-    CompatProfile::SlashPlain,
-    CompatProfile::CharactersPlain,
-    CompatProfile::FormEncoding,
-];
-
-/// Generates targets of the characters that clients encode in different ways.
-fn encoded_target() -> impl Strategy<Value = String> {
-    let text = "([ab+/!*'()~\\[\\]]|%2[05BFA]|%25(2[0BF]|5B|7E)|%5B|%7E){0,3}";
-    let pair = (text, text).prop_map(|(name, value)| format!("{name}={value}"));
-    let query = proptest::collection::vec(pair, 1..3).prop_map(|pairs| pairs.join("&"));
-    ("/[a!*~]?(%2[1A]|%7E)?", query).prop_map(|(path, query)| format!("{path}?{query}"))
-}
-
 proptest! {
     #[test]
     fn the_first_position_of_every_knob_is_what_a_check_computes(
@@ -950,25 +544,25 @@ proptest! {
     }
 }
 
-fn get(target: &str) -> WireRequest {
+pub(super) fn get(target: &str) -> WireRequest {
     WireRequest::get(target).in_header()
 }
 
-fn post(target: &str) -> WireRequest {
+pub(super) fn post(target: &str) -> WireRequest {
     WireRequest {
         method: b"POST".into(),
         ..get(target)
     }
 }
 
-fn at(authority: &str) -> WireRequest {
+pub(super) fn at(authority: &str) -> WireRequest {
     WireRequest {
         authority: authority.into(),
         ..get("/")
     }
 }
 
-fn versioned(version: &str) -> WireRequest {
+pub(super) fn versioned(version: &str) -> WireRequest {
     WireRequest::get("/").authorization(header_of(&format!("{PARAMETERS}&oauth_version={version}")))
 }
 
@@ -990,7 +584,7 @@ fn body_hash_of(body: &str) -> String {
 }
 
 /// Signs with the base string of the client, in which `{}` stands for the protocol parameters.
-fn signed(wire: WireRequest, base_string: &str) -> WireRequest {
+pub(super) fn signed(wire: WireRequest, base_string: &str) -> WireRequest {
     let required = "oauth_consumer_key%3Dkey%26oauth_nonce%3Dn%26oauth_signature_method%3DHMAC-SHA1\
                     %26oauth_timestamp%3D137131200";
     let hash = crate::oauth::encode::encoded(body_hash_of("a=1").as_bytes());
@@ -1038,7 +632,11 @@ fn mac(base_string: &str) -> String {
         .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
 }
 
-fn verify(wire: &WireRequest, compat: CompatSet, rule: BodyHashRule) -> Result<(), Rejection> {
+pub(super) fn verify(
+    wire: &WireRequest,
+    compat: CompatSet,
+    rule: BodyHashRule,
+) -> Result<(), Rejection> {
     wire.with_request(|request| {
         // A request that lost its signature is refused, too.
         let signed = request

@@ -35,6 +35,7 @@ fn every_cause_has_a_remedy_that_is_followed() {
 /// Returns a case, or more, of every cause.
 fn cases() -> Vec<Case> {
     let mut cases = diagnosis_location::cases();
+    cases.extend(diagnosis_path::cases());
     cases.extend(diagnosis_secrets::cases());
     cases.extend(diagnosis_protocol::cases());
     cases.extend(diagnosis_guesses::cases());

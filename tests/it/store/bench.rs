@@ -19,6 +19,7 @@ use countersign::store::{
 };
 use futures_util::future::Either;
 
+use crate::support::process::eventually;
 use crate::support::redis::RedisServer;
 
 /// The time at which every test begins, in seconds.
@@ -97,7 +98,28 @@ impl Bench {
 
     /// Opens the store, which must succeed.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.wait_until_closed().await;
         self.try_open().await.unwrap()
+    }
+
+    /// Waits until a store that was dropped has closed its file: a thread may still hold it.
+    async fn wait_until_closed(&self) {
+        let StoreUrl::Embedded(name) = &self.config.url else {
+            return;
+        };
+        let path = self.data_dir().join(name);
+        let is_closed = || async {
+            match std::fs::File::open(&path) {
+                Ok(file) => file.try_lock().is_ok().then_some(()),
+                Err(_) => Some(()),
+            }
+        };
+        eventually(
+            "the store file is closed",
+            Duration::from_secs(20),
+            is_closed,
+        )
+        .await;
     }
 }
 

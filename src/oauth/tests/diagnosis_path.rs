@@ -1,0 +1,409 @@
+//! Mismatches of the path.
+
+use MismatchCause::*;
+
+use super::diagnosis_client::{Case, assert_explained};
+use super::diagnosis_location::{Row, of};
+use crate::oauth::diagnosis::MismatchCause;
+
+#[test]
+fn every_path_that_a_header_names_is_tried() {
+    assert_explained(&of(NAMED_PATHS));
+}
+
+#[test]
+fn every_other_spelling_of_the_path_is_named() {
+    assert_explained(&of(SPELLED_PATHS));
+}
+
+/// Returns every case of this file.
+pub(super) fn cases() -> Vec<Case> {
+    [NAMED_PATHS, SPELLED_PATHS]
+        .into_iter()
+        .flat_map(of)
+        .collect()
+}
+
+const NAMED_PATHS: &[Row] = &[
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Envoy-Original-Path", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-URL", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[(
+            "X-Original-URL",
+            "https://api.example.com/v9/tenant/photos?size=original",
+        )],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-URI", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Original-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Uri", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Path", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Rewrite-Url", "/v9/tenant/photos?size=original")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Replaced-Path", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Waws-Unencoded-Url", "/v9/tenant/photos")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Script-Name", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant/")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Prefix", "/v9/tenant, /inner")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("X-Forwarded-Context", "/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[("realm", "https://api.example.com/v9/tenant")],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos?size=original",
+        "https://api.example.com/v9/tenant/photos",
+        &[(
+            "realm",
+            "https%3A%2F%2Fapi.example.com%2Fv9%2Ftenant%2Fphotos",
+        )],
+    ),
+    (
+        &[PathPrefixStripped],
+        "https://api.example.com/photos",
+        "https://api.example.com/api/v1/photos",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos",
+        "https://api.example.com/old/7",
+        &[("X-Original-URL", "/old/7?size=original")],
+    ),
+    (
+        &[PathPrefixAdded],
+        "https://api.example.com/tenant/v2/photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+];
+
+const SPELLED_PATHS: &[Row] = &[
+    (
+        &[PathEscapes],
+        "https://api.example.com/~jane/photos",
+        "https://api.example.com/%7Ejane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/~jane/photos",
+        "https://api.example.com/%7ejane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/%7Ejane/photos",
+        "https://api.example.com/~jane/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a/b/photos",
+        "https://api.example.com/a%2Fb/photos",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%20b/c",
+        "https://api.example.com/a+b/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a+b/c",
+        "https://api.example.com/a%20b/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a+b/c",
+        "https://api.example.com/a%2Bb/c",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a*b(c)",
+        "https://api.example.com/a%2Ab%28c%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%2Ab%28c%29/%20",
+        "https://api.example.com/a*b(c)/%20",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/~%3A%28id%2Cfirst-name%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/~%3A(id%2Cfirst-name)",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/people/~:(id,first-name)",
+        "https://api.example.com/v1/people/%7E%3A%28id%2Cfirst-name%29",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a@b.c/x",
+        "https://api.example.com/v1/a%40b.c/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a@b.c/x@y",
+        "https://api.example.com/v1/a@b.c/x%40y",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/v1/a%40b.c/%20",
+        "https://api.example.com/v1/a@b.c/%20",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/caff%C3%A8/x",
+        "https://api.example.com/caff%c3%a8/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/caff%c3%a8/x",
+        "https://api.example.com/caff%C3%A8/x",
+        &[],
+    ),
+    (
+        &[PathEscapes],
+        "https://api.example.com/a%2Fb%20c/x",
+        "https://api.example.com/a/b%20c/x",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com//photos",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com//api/photos",
+        "https://api.example.com/api/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/photos",
+        "https://api.example.com//photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/a/b/photos",
+        "https://api.example.com/a//b/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/a//b/photos",
+        "https://api.example.com/a/b/photos",
+        &[],
+    ),
+    (
+        &[PathSlashes],
+        "https://api.example.com/photos//",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[PathDotSegments],
+        "https://api.example.com/a/b/../c",
+        "https://api.example.com/a/c",
+        &[],
+    ),
+    (
+        &[PathDotSegments],
+        "https://api.example.com/a/b",
+        "https://api.example.com/a/./b",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/OAuthGet",
+        "https://api.example.com/v1/photos/oauthget",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/%C3%A8",
+        "https://api.example.com/v1/photos/%C3%A8",
+        &[],
+    ),
+    (
+        &[PathCase],
+        "https://api.example.com/v1/Photos/%C3%A8",
+        "https://api.example.com/v1/photos/%c3%a8",
+        &[],
+    ),
+    (
+        &[TrailingSlash],
+        "https://api.example.com/photos/",
+        "https://api.example.com/photos",
+        &[],
+    ),
+    (
+        &[TrailingSlash],
+        "https://api.example.com/photos",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[RootSlash],
+        "https://api.example.com/",
+        "https://api.example.com",
+        &[],
+    ),
+    (
+        &[PathEncodedTwice],
+        "https://api.example.com/a%20b",
+        "https://api.example.com/a%2520b",
+        &[],
+    ),
+    (
+        &[PathEncodedTwice],
+        "https://api.example.com/a%20b(c)",
+        "https://api.example.com/a%2520b%2528c%2529",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/caff%C3%A8%20latte",
+        "https://api.example.com/caffè latte",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/a%2Fb",
+        "https://api.example.com/a/b",
+        &[],
+    ),
+    (
+        &[PathDecoded],
+        "https://api.example.com/a%2520b",
+        "https://api.example.com/a%20b",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos;v=1/a;jsessionid=2",
+        "https://api.example.com/photos/a",
+        &[],
+    ),
+    (
+        &[PathRewritten],
+        "https://api.example.com/photos/index.php",
+        "https://api.example.com/photos/",
+        &[],
+    ),
+    (
+        &[QueryInUri],
+        "https://api.example.com/photos?",
+        "https://api.example.com/photos?",
+        &[],
+    ),
+    (
+        &[QueryInUri],
+        "https://api.example.com/photos?page=1",
+        "https://api.example.com/photos?",
+        &[],
+    ),
+];
