@@ -49,7 +49,16 @@ fn included<'e>(request: &Request<'e>, body: &[u8]) -> Vec<BaseStringChange<'e>>
         .chain(parts)
         .filter(|(pairs, _)| !pairs.is_empty())
         .map(|(pairs, remedy)| signed_too(pairs).with_remedy(remedy))
+        .chain(named(body))
         .collect()
+}
+
+/// Returns the changes that sign the whole body under a name.
+fn named<'e>(body: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> {
+    BODY_NAMES.into_iter().map(|name| {
+        let pairs = vec![ParameterPair::encode(name, body)];
+        signed_too(pairs).with_remedy(Some(NAMED)).guess()
+    })
 }
 
 /// Returns whether the body is a JSON object or array.
@@ -132,6 +141,12 @@ const MAX_PARAMETERS: usize = 200;
 
 /// The longest body of which each character is a parameter.
 const MAX_CHARACTERS: usize = 512;
+
+/// The names under which clients sign a whole body.
+const BODY_NAMES: [&[u8]; 5] = [b"body", b"data", b"payload", b"json", b"params"];
+
+const NAMED: &str = "the client signs the whole body as the value of a parameter: make it sign without the body, with \
+     an `oauth_body_hash` to protect it";
 
 const JSON: &str = "the client signs the fields of a JSON body as parameters: make it sign without the body, with \
      an `oauth_body_hash` to protect it, or send a form instead";

@@ -31,6 +31,8 @@ pub enum MismatchCause {
     Host,
     /// A signature for a host in capitals.
     HostCase,
+    /// A URI whose form is not `scheme://host/path`.
+    UriForm,
     /// A signed path prefix that was stripped on the way.
     PathPrefixStripped,
     /// A path prefix that was added after the client signed.
@@ -83,7 +85,9 @@ pub enum MismatchCause {
     ArraySyntax,
     /// Names that are signed in another spelling.
     NamesChanged,
-    /// A `;` in query or form that the client takes for an `&`.
+    /// Values that are signed in another spelling: of a number, a word, a date, or JSON.
+    ValuesChanged,
+    /// A `;`, or another character, that the client takes for the `&` between parameters.
     SemicolonSeparator,
     /// Brackets in names that are encoded once instead of twice.
     BracketsOnce,
@@ -111,6 +115,8 @@ pub enum MismatchCause {
     LineBreaks,
     /// Parameters in another order than by encoded name and encoded value.
     Sorting,
+    /// A base string that the client changes after it has made it.
+    BaseStringChanged,
     /// An empty `oauth_token` that is sent but not signed, or the reverse.
     EmptyToken,
     /// An `oauth_version` that is sent but not signed, or the reverse.
@@ -125,11 +131,13 @@ pub enum MismatchCause {
     SignatureEncoding,
     /// A signature by another method than `oauth_signature_method` names.
     MethodConfusion,
+    /// A hash of base string and key that is not the HMAC of the base string under the key.
+    HmacMisused,
     /// An RSA signature that is padded as RSASSA-PSS says.
     RsaPadding,
     /// An `oauth_body_hash` of other bytes, or by another hash.
     BodyHash,
-    /// Secrets without the `&` between them.
+    /// Secrets without the single `&` between them.
     AmpersandMissing,
     /// A signature without the token's secret, or without the consumer's.
     SecretMissing,

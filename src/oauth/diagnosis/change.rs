@@ -16,6 +16,8 @@ pub(super) struct BaseStringChange<'e> {
     pub(super) is_likely: bool,
     /// The change is one of very many, which are tried last, and together with the scheme alone.
     pub(super) is_one_of_many: bool,
+    /// The change is a guess, which is tried behind all others, and together with the scheme last.
+    pub(super) is_guess: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
 }
 
@@ -23,6 +25,7 @@ pub(super) struct BaseStringChange<'e> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BaseStringPart {
     Scheme,
+    Uri,
     Authority,
     Path,
     Method,
@@ -41,6 +44,7 @@ pub(super) enum BaseStringPart {
     Text,
     Joined,
     Order,
+    Finish,
 }
 
 impl<'e> BaseStringChange<'e> {
@@ -55,6 +59,7 @@ impl<'e> BaseStringChange<'e> {
             remedy: None,
             is_likely: false,
             is_one_of_many: false,
+            is_guess: false,
             apply: Box::new(apply),
         }
     }
@@ -70,6 +75,23 @@ impl<'e> BaseStringChange<'e> {
         self
     }
 
+    /// Returns the change with another one; both count as one of `part`.
+    pub(super) fn and(
+        self,
+        part: BaseStringPart,
+        apply: impl Fn(&mut BaseStringVariant<'e>) + 'e,
+    ) -> Self {
+        let first = self.apply;
+        Self {
+            part,
+            apply: Box::new(move |variant| {
+                first(variant);
+                apply(variant);
+            }),
+            ..self
+        }
+    }
+
     pub(super) const fn likely(mut self) -> Self {
         self.is_likely = true;
         self
@@ -77,6 +99,11 @@ impl<'e> BaseStringChange<'e> {
 
     pub(super) const fn among_many(mut self) -> Self {
         self.is_one_of_many = true;
+        self
+    }
+
+    pub(super) const fn guess(mut self) -> Self {
+        self.is_guess = true;
         self
     }
 

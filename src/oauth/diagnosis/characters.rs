@@ -28,7 +28,16 @@ pub(super) fn changes<'e>(
     let mut pairs = bytes.trials_of_two();
     pairs.retain(|trial| !trials.contains(trial));
     let pairs = pairs.into_iter().map(|pair| pair.change().among_many());
-    let trials = trials.into_iter().map(EncodingTrial::change);
+    let is_repeated = sent.has_repeated();
+    let trials = trials.into_iter().map(|trial| {
+        let change = trial.change();
+        // WooCommerce's client for Python sends parameters twice, and leaves `/` plain.
+        if is_repeated && trial.leaves_slashes() {
+            change.likely()
+        } else {
+            change
+        }
+    });
     trials.chain(pairs).collect()
 }
 
@@ -272,6 +281,13 @@ impl EncodingTrial {
                 || (!left.is_empty() && left.without(ByteSet::of(b"!*'()/")).is_empty())
         };
         self.texts().any(is_usual) && self.uri == Encoding::RFC && self.joined == Encoding::RFC
+    }
+
+    /// Returns whether all that is joined has plain slashes, and the URI has none.
+    fn leaves_slashes(&self) -> bool {
+        let left = left_plain(&self.joined);
+        let is_slash = !left.is_empty() && left.without(ByteSet::of(b"/")).is_empty();
+        is_slash && self.uri == Encoding::RFC
     }
 
     /// Returns the cause that the bytes of this request show.

@@ -2,8 +2,11 @@
 //! 3.4.1.3.1).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use super::super::encode::decode;
 use super::super::pair::ParameterPair;
+use super::super::parameter::PREFIX;
 use super::super::uri::split_target;
 use super::super::wire::WireParameters;
 use super::super::{ParameterPlace, ProtocolParameter, Request, SignedRequest};
@@ -18,6 +21,7 @@ pub(super) fn changes<'e>(
 ) -> Vec<BaseStringChange<'e>> {
     let mut changes = vec![query_left_out(), form_left_out(), version(wire)];
     changes.extend(query_in_uri(request, wire));
+    changes.extend(respelled_query_in_uri(request));
     changes.extend(empty_token(signed, wire));
     changes.extend(realm_included(signed));
     changes
@@ -60,6 +64,35 @@ fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<Bas
         return vec![only_mark];
     }
     vec![change(query, false), change(query, true), only_mark]
+}
+
+/// Returns the changes of clients that sign another spelling of the query in the URI: without the
+/// protocol's parameters, sorted, or decoded.
+fn respelled_query_in_uri<'e>(request: &Request<'e>) -> Vec<BaseStringChange<'e>> {
+    let query = split_target(request.target).1;
+    let segments = query.split(|&byte| byte == b'&');
+    let mut segments: Vec<_> = segments
+        .filter(|segment| !segment.starts_with(PREFIX))
+        .collect();
+    let own = segments.join(&b'&');
+    segments.sort_unstable();
+    let sorted = segments.join(&b'&');
+    let decoded = decode(&Cow::Borrowed(&own)).into_owned();
+    let others = BTreeSet::from([own, sorted, decoded]).into_iter();
+    others
+        .filter(|other| *other != query && !other.is_empty())
+        .map(|other| {
+            BaseStringChange::new(
+                MismatchCause::QueryInUri,
+                BaseStringPart::Query,
+                move |variant| {
+                    variant.uri_query = Some(Cow::Owned(other.clone()));
+                    variant.with_query = false;
+                },
+            )
+            .guess()
+        })
+        .collect()
 }
 
 fn empty_token<'e>(

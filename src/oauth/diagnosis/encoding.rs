@@ -22,7 +22,50 @@ pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>
             change
         }
     });
-    forms.chain(as_sent).chain(unencoded).collect()
+    forms
+        .chain(as_sent)
+        .chain(unencoded)
+        .chain(as_sent_and_component(sent))
+        .collect()
+}
+
+/// Returns the changes of clients that sign names and values as they send them, and encode the
+/// result with JavaScript's `encodeURIComponent`: with all characters that it leaves plain, and with
+/// those that are left after some are replaced.
+fn as_sent_and_component<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    let raw: ByteSet = sent
+        .iter()
+        .flat_map(|one| [one.wire.name, one.wire.value])
+        .flatten()
+        .copied()
+        .collect();
+    let mut sets: Vec<_> = [&b"!*'()"[..], b"'()", b"!'()"]
+        .into_iter()
+        .map(|set| raw.and(ByteSet::of(set)))
+        .filter(|set| !set.is_empty())
+        .collect();
+    sets.dedup();
+    sets.into_iter()
+        .map(|set| {
+            let [everywhere, ..] = AS_SENT;
+            let change = everywhere.changed(MismatchCause::EncodedOnce, |form| {
+                form.reading = Reading::AsSent;
+            });
+            let change = change.and(BaseStringPart::Values, move |variant| {
+                variant.joined_encoding = Encoding {
+                    plain: Encoding::RFC.plain.or(set),
+                    ..Encoding::RFC
+                };
+            });
+            change.guess().with_own_remedy(format!(
+                "the client signs names and values as it sends them, and leaves {} plain in the base \
+                 string: make it decode names and values, encode them, and encode the joined \
+                 parameters again, every character except letters, digits and `-._~` (RFC 5849 \
+                 section 3.4.1.3.2)",
+                listed(set)
+            ))
+        })
+        .collect()
 }
 
 /// The names and values that a change is about.

@@ -26,6 +26,8 @@ pub(super) struct HostCandidate {
     pub(super) is_verbatim: bool,
     /// It is one of very many guesses.
     pub(super) is_one_of_many: bool,
+    /// No header and no other part of the request names it.
+    pub(super) is_guess: bool,
 }
 
 /// Returns every candidate for another host, the likely ones first.
@@ -96,6 +98,7 @@ fn with_ports(
             source,
             is_verbatim: false,
             is_one_of_many: false,
+            is_guess: false,
         })
         .collect();
     candidates.extend(capitals.then(|| verbatim(authority.to_vec(), source)));
@@ -115,6 +118,7 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
             source: HostSource::Spelling,
             is_verbatim: false,
             is_one_of_many: false,
+            is_guess: false,
         }));
     }
     candidates.extend(other_spelling(host).map(|other| {
@@ -143,6 +147,7 @@ const fn verbatim(authority: Vec<u8>, source: HostSource) -> HostCandidate {
         source,
         is_verbatim: true,
         is_one_of_many: false,
+        is_guess: false,
     }
 }
 

@@ -15,9 +15,8 @@ use super::super::signature::digest_algorithm;
 use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
 use super::budget::RSA_COST;
 use super::reading::SignatureReading;
-use super::secrets::{
-    KeyTexts, SecretBytes, WrongKey, without_consumer_secret, without_token_secret,
-};
+use super::secrets::{KeyTexts, without_consumer_secret, without_token_secret};
+use super::wrong_key::{SecretBytes, WrongKey};
 use super::{MismatchCause, MismatchEvidence, remedy};
 
 /// A key, and the cause if a client signs with it.
@@ -35,6 +34,8 @@ pub(super) struct CandidateKey<'k> {
 
 enum KeyMaterial<'k> {
     Hmac(HmacKey),
+    /// A hash of key and base string that is no HMAC, or one of them exchanged.
+    Misused(HashFunction, HmacMisuse, SecretBytes),
     Plaintext(SecretBytes),
     Rsa(HashFunction, &'k RsaPublicKey),
     RsaPss {
@@ -42,6 +43,47 @@ enum KeyMaterial<'k> {
         bits: usize,
         key: Box<ParsedPublicKey>,
     },
+}
+
+/// A way to make a code of key and base string that is not the HMAC of RFC 2104.
+#[derive(Clone, Copy)]
+enum HmacMisuse {
+    /// The HMAC of the key under the base string.
+    Exchanged,
+    /// The hash of base string and key.
+    TextFirst,
+    /// The hash of key and base string.
+    KeyFirst,
+    /// The hash of base string and key, joined by `&`.
+    Joined,
+}
+
+impl HmacMisuse {
+    const ALL: [Self; 4] = [
+        Self::Exchanged,
+        Self::TextFirst,
+        Self::KeyFirst,
+        Self::Joined,
+    ];
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Exchanged => remedy::HMAC_EXCHANGED,
+            Self::TextFirst | Self::KeyFirst | Self::Joined => remedy::HASH_FOR_HMAC,
+        }
+    }
+
+    fn code(self, hash: HashFunction, key: &[u8], text: &[u8]) -> Vec<u8> {
+        // Wiped, since it holds the key.
+        let joined = |parts: &[&[u8]]| Zeroizing::new(parts.concat());
+        let message = match self {
+            Self::Exchanged => return HmacKey::new(hash, text).sign(key, <[u8]>::to_vec),
+            Self::TextFirst => joined(&[text, key]),
+            Self::KeyFirst => joined(&[key, text]),
+            Self::Joined => joined(&[text, b"&", key]),
+        };
+        hash.digest(&message)
+    }
 }
 
 impl<'k> CandidateKey<'k> {
@@ -60,6 +102,32 @@ impl<'k> CandidateKey<'k> {
         let mut others = other_methods(signed.signature_method(), keys, token);
         others.extend(with_other_padding(keys));
         others
+    }
+
+    /// Returns the right keys of clients that do not use HMAC as RFC 5849 section 3.4.2 says.
+    pub(super) fn without_hmac(
+        keys: &VerificationKeys<'k>,
+        signed: &SignedRequest<'_>,
+    ) -> Vec<Self> {
+        let method = signed.signature_method();
+        let token = token_secret(keys, signed);
+        let Some(token) =
+            token.filter(|_| !method.is_rsa() && method != SignatureMethod::Plaintext)
+        else {
+            return Vec::new();
+        };
+        let secrets = keys.consumer_secrets.iter();
+        let of_secret = |consumer| {
+            HmacMisuse::ALL.map(|misuse| {
+                let key = SharedSecrets { consumer, token }.signing_key();
+                let material = KeyMaterial::Misused(method.hash(), misuse, key);
+                Self {
+                    remedy: Some(Cow::Borrowed(misuse.remedy())),
+                    ..Self::of(Some(MismatchCause::HmacMisused), material)
+                }
+            })
+        };
+        secrets.flat_map(|consumer| of_secret(consumer)).collect()
     }
 
     /// Returns the keys that clients are known to sign with instead of the right secrets, in the
@@ -101,7 +169,7 @@ impl<'k> CandidateKey<'k> {
     /// Returns the number of HMACs that take as long.
     pub(super) fn cost(&self) -> u32 {
         match self.material {
-            KeyMaterial::Hmac(_) => 1,
+            KeyMaterial::Hmac(_) | KeyMaterial::Misused(..) => 1,
             KeyMaterial::Plaintext(_) => 0,
             KeyMaterial::Rsa(_, key) => rsa_cost(key.bits()),
             KeyMaterial::RsaPss { bits, .. } => rsa_cost(bits),
@@ -119,6 +187,10 @@ impl<'k> CandidateKey<'k> {
             KeyMaterial::Hmac(key) => key.sign(base_string, |mac| {
                 readings.find(|reading| is_equal(reading.bytes.as_deref(), mac))
             }),
+            KeyMaterial::Misused(hash, misuse, key) => {
+                let code = misuse.code(*hash, key, base_string);
+                readings.find(|reading| is_equal(reading.bytes.as_deref(), &code))
+            }
             KeyMaterial::Plaintext(key) => {
                 readings.find(|reading| is_equal(reading.text.as_deref(), key))
             }

@@ -4,20 +4,21 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::super::Scheme;
 use super::super::variant::PortRule;
+use super::super::{Scheme, SignedRequest};
 use super::change::{BaseStringChange, BaseStringPart};
 use super::forwarded::{ForwardedHeader, listed};
+use super::host_guesses::guesses;
 use super::hosts::{HostCandidate, HostSource, candidates, forwarded_port, joined, split_port};
 use super::{MismatchCause, MismatchEvidence, remedy};
 
 /// Returns every change of scheme and authority that may explain the request.
 pub(super) fn changes<'e>(
     evidence: &MismatchEvidence<'e>,
-    realm: Option<&[u8]>,
+    signed: &SignedRequest<'e>,
 ) -> Vec<BaseStringChange<'e>> {
     let mut authorities = ports(evidence);
-    authorities.extend(hosts(evidence, realm));
+    authorities.extend(hosts(evidence, signed));
     authorities.extend(host_case(evidence));
     let mut known = HashSet::new();
     authorities.retain(|change| known.insert((change.text.clone(), change.rule == PortRule::Rfc)));
@@ -36,6 +37,7 @@ struct AuthorityChange {
     /// A header names it.
     is_likely: bool,
     is_one_of_many: bool,
+    is_guess: bool,
 }
 
 impl AuthorityChange {
@@ -47,6 +49,7 @@ impl AuthorityChange {
             remedy: None,
             is_likely: false,
             is_one_of_many: false,
+            is_guess: false,
         }
     }
 
@@ -58,12 +61,16 @@ impl AuthorityChange {
             remedy,
             is_likely,
             is_one_of_many,
+            is_guess,
         } = self;
         let change = BaseStringChange::new(cause, BaseStringPart::Authority, move |variant| {
             variant.authority = Cow::Owned(text.clone());
             variant.port = rule;
         });
         let change = change.with_remedy(remedy);
+        if is_guess {
+            return change.guess();
+        }
         match (is_likely, is_one_of_many) {
             (true, _) => change.likely(),
             (false, true) => change.among_many(),
@@ -139,10 +146,28 @@ fn ports(evidence: &MismatchEvidence<'_>) -> Vec<AuthorityChange> {
 
 /// Returns the changes to every host that the request or a proxy names, and to other spellings of
 /// its own.
-fn hosts(evidence: &MismatchEvidence<'_>, realm: Option<&[u8]>) -> Vec<AuthorityChange> {
+fn hosts(evidence: &MismatchEvidence<'_>, signed: &SignedRequest<'_>) -> Vec<AuthorityChange> {
     let (own, _) = split_port(evidence.request.authority);
-    let others = candidates(evidence, realm).into_iter();
-    others.map(|candidate| host(own, candidate)).collect()
+    let others = candidates(evidence, signed.realm()).into_iter();
+    let guesses = guessed(evidence, signed.consumer_key());
+    others
+        .chain(guesses)
+        .map(|candidate| host(own, candidate))
+        .collect()
+}
+
+/// Returns the guesses of which no header tells.
+fn guessed(evidence: &MismatchEvidence<'_>, consumer_key: &[u8]) -> Vec<HostCandidate> {
+    let found = guesses(evidence.request.authority, consumer_key).into_iter();
+    found
+        .map(|guess| HostCandidate {
+            authority: guess.authority,
+            source: HostSource::Spelling,
+            is_verbatim: guess.is_verbatim,
+            is_one_of_many: false,
+            is_guess: true,
+        })
+        .collect()
 }
 
 fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
@@ -151,11 +176,13 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         source,
         is_verbatim,
         is_one_of_many,
+        is_guess,
     } = candidate;
     let is_own = split_port(&authority).0.eq_ignore_ascii_case(own);
+    let has_capitals = authority.iter().any(u8::is_ascii_uppercase);
     let cause = match (is_own, is_verbatim) {
-        (true, true) => MismatchCause::HostCase,
-        (true, false) => MismatchCause::Port,
+        (true, true) if has_capitals => MismatchCause::HostCase,
+        (true, _) => MismatchCause::Port,
         (false, _) => MismatchCause::Host,
     };
     let rule = if is_verbatim {
@@ -171,6 +198,7 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         },
         is_likely: source != HostSource::Spelling || is_www_of(&authority, own),
         is_one_of_many,
+        is_guess,
         ..AuthorityChange::new(cause, authority, rule)
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn changes<'e>(
     for method in others {
         changes.push(to(method.to_vec()).with_remedy(other_remedy(own, method)));
     }
+    changes.extend(RARE_METHODS.map(|method| to(method.to_vec()).guess()));
     changes
 }
 
@@ -97,6 +98,9 @@ const METHOD_HEADERS: [ForwardedHeader; 5] = [
 const METHODS: [&[u8]; 7] = [
     b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS",
 ];
+
+/// No method at all, and those of caches and WebDAV.
+const RARE_METHODS: [&[u8]; 4] = [b"", b"PURGE", b"MERGE", b"CONNECT"];
 
 /// The longest method that a header may name, in bytes.
 const MAX_METHOD_LEN: usize = 32;

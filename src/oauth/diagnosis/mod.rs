@@ -15,13 +15,16 @@
 //! 5. one of many similar changes, for example of one byte of the path;
 //! 6. the scheme with every other cause of 2;
 //! 7. a likely cause of 2 with one of 3;
-//! 8. the scheme with every one of 5, and every other pair of 2.
+//! 8. the scheme with every one of 5, and every other pair of 2;
+//! 9. a guess: a change of which the request has no trace, or another spelling. A part of the work is
+//!    kept for this stage;
+//! 10. the scheme with every one of 9.
 //!
-//! Then it tries the secrets that clients make of the right ones:
+//! Then it tries the secrets that clients make of the right ones, with another part of the work:
 //!
-//! 9. without another cause;
-//! 10. with the scheme;
-//! 11. the frequent ones, with one cause of 2.
+//! 11. without another cause;
+//! 12. with the scheme;
+//! 13. the frequent ones, with one cause of 2.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
 //! ([`diagnose`]).
@@ -29,10 +32,11 @@
 //! # Security
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
 //! ([`MismatchCause::depends_on_secret`]) and how often it runs. A sender who waits for its cause
-//! must be answered before stage 9 ([`diagnose_in_steps`]): the time of the answer would show
+//! must be answered before stage 11 ([`diagnose_in_steps`]): the time of the answer would show
 //! whether the cause depends on a secret.
 
 mod arrays;
+mod base_text;
 mod body;
 mod body_hash;
 mod budget;
@@ -48,6 +52,7 @@ mod encoding;
 mod evidence;
 mod forwarded;
 mod gzip;
+mod host_guesses;
 mod hosts;
 mod joined;
 mod json;
@@ -57,21 +62,32 @@ mod method;
 mod multipart;
 mod named_query;
 mod named_url;
+mod names;
+mod one_value;
 mod order;
 mod parameters;
 mod path;
+mod path_guesses;
 mod path_spelling;
 mod profiles;
+mod query_text;
 mod reading;
 mod remedies;
 mod remedy;
 mod search;
+mod secret_keys;
 mod secret_padding;
 mod secrets;
 mod sent;
 mod spelling;
 mod stamp;
+mod unicode;
+mod unsent;
+mod uri_form;
+mod value_guesses;
+mod value_texts;
 mod values;
+mod wrong_key;
 
 #[cfg(test)]
 pub(crate) use budget::spent;
@@ -90,7 +106,7 @@ use remedy::{FoundCause, RemedyContext};
 use search::{CauseSearch, SearchHit};
 
 /// A budget for every search with HMAC. One with RSA costs more and may end early.
-pub const BUDGET: u32 = 4000;
+pub const BUDGET: u32 = 5000;
 
 /// The explanation of a signature that does not match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +115,8 @@ pub struct Diagnosis {
     pub causes: Vec<MismatchCause>,
     /// The base string of the request, with the application's values as `***`.
     pub base_string: String,
-    /// The base string that the client signed, masked in the same way.
+    /// The base string that the client signed, masked in the same way; without the change of a
+    /// client that changes the finished text.
     pub client_base_string: String,
     /// The byte offset of the first difference, or of the masked value around it. `None` if the
     /// base strings are equal.

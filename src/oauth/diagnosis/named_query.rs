@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use super::super::ParameterPlace;
 use super::super::encode::{EscapeSyntax, decode, normalize};
-use super::super::uri::split_target;
+use super::super::uri::{root_or, split_target};
 use super::super::variant::SignedParameter;
 use super::super::wire::{WireParameter, form};
-use super::change::BaseStringChange;
+use super::change::{BaseStringChange, BaseStringPart};
 use super::forwarded::ForwardedHeader;
+use super::named_url::NamedUrl;
 use super::parameters::instead;
 use super::sent::SentParameters;
 use super::{MismatchCause, MismatchEvidence};
@@ -26,7 +27,26 @@ pub(super) fn changes<'e>(
     named
         .filter(|(_, query)| !query.is_empty() && *query != arrived)
         .filter_map(|(header, query)| change(sent, header, query))
+        .chain(whole_urls(evidence, sent))
         .collect()
+}
+
+/// Returns the changes of clients that sign the host and the path of a named URL too.
+fn whole_urls<'e>(
+    evidence: &MismatchEvidence<'e>,
+    sent: &SentParameters<'e>,
+) -> Vec<BaseStringChange<'e>> {
+    let headers = evidence.forwarded.iter();
+    let named = headers.filter(|(header, _)| HEADERS.contains(header));
+    let whole = named.filter_map(|(header, url)| {
+        let NamedUrl { authority, path } = NamedUrl::of(url);
+        let change = change(sent, header, query_of(url)).filter(|_| !authority.is_empty())?;
+        Some(change.and(BaseStringPart::Query, move |variant| {
+            variant.authority = Cow::Borrowed(authority);
+            variant.path = Cow::Borrowed(root_or(path));
+        }))
+    });
+    whole.map(BaseStringChange::guess).collect()
 }
 
 /// Returns the change of a client that signs a named query instead of the one that arrived.

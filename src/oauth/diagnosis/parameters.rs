@@ -264,7 +264,7 @@ fn not_sent<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
         .collect()
 }
 
-fn these_not_sent<'e>(unsent: &[(&str, &str)]) -> BaseStringChange<'e> {
+pub(super) fn these_not_sent<'e>(unsent: &[(&str, &str)]) -> BaseStringChange<'e> {
     let named = unsent.iter().map(|(name, value)| match *value {
         "" => format!("an empty `{name}`"),
         value => format!("`{name}={value}`"),
@@ -316,7 +316,7 @@ fn empty_count(form: &[u8]) -> usize {
         .count()
 }
 
-fn unsent_pairs<'e>(pairs: Vec<ParameterPair<'static>>) -> BaseStringChange<'e> {
+pub(super) fn unsent_pairs<'e>(pairs: Vec<ParameterPair<'static>>) -> BaseStringChange<'e> {
     BaseStringChange::new(
         MismatchCause::ParameterNotSent,
         BaseStringPart::Unsent,
@@ -440,7 +440,7 @@ const MAX_RUN: usize = 8;
 const MAX_PAIRED: usize = 10;
 
 /// The longest body that is searched for empty segments.
-const MAX_BODY_LEN: usize = 64 * 1024;
+pub(super) const MAX_BODY_LEN: usize = 64 * 1024;
 
 const EMPTY_SEGMENT: &str = "the client signs an empty parameter, as it makes one of an empty query, of `&&` or of an `&` at \
      the end: make it leave out empty parameters";

@@ -10,6 +10,7 @@ use super::super::variant::{BaseStringVariant, replaced_part};
 use super::change::{BaseStringChange, BaseStringPart};
 use super::forwarded::{ForwardedHeader, listed};
 use super::named_url::{NamedUrl, decoded_realm};
+use super::path_guesses::{GuessKind, guesses};
 use super::path_spelling::{
     ENCODERS, decoded_piece, decoded_where, encoded_byte, escapes_in, is_in_escape, lower_case,
     merged, split_piece, without_dot_segments, without_needless_escapes, without_parameters,
@@ -34,7 +35,11 @@ pub(super) fn changes<'e>(
         changes.extend(one_byte(&whole));
     }
     changes.extend(common_prefixes(&whole));
-    changes.sort_by_key(|change| (change.is_one_of_many, change.cause, !change.is_likely));
+    changes.extend(guessed(&whole));
+    changes.sort_by_key(|change| {
+        let is_late = (change.is_guess, change.is_one_of_many);
+        (is_late, change.cause, !change.is_likely)
+    });
     let mut known = HashSet::from([whole]);
     changes.retain(|change| known.insert(change.path.clone()));
     changes.into_iter().map(PathChange::change).collect()
@@ -47,6 +52,7 @@ struct PathChange {
     remedy: Option<&'static str>,
     is_likely: bool,
     is_one_of_many: bool,
+    is_guess: bool,
 }
 
 impl PathChange {
@@ -57,6 +63,7 @@ impl PathChange {
             remedy: None,
             is_likely: false,
             is_one_of_many: false,
+            is_guess: false,
         }
     }
 
@@ -81,6 +88,9 @@ impl PathChange {
             variant.path = Cow::Owned(path.clone());
         });
         let change = change.with_remedy(self.remedy);
+        if self.is_guess {
+            return change.guess();
+        }
         match (self.is_likely, self.is_one_of_many) {
             (true, _) => change.likely(),
             (false, true) => change.among_many(),
@@ -155,6 +165,31 @@ fn common_prefixes(whole: &[u8]) -> impl Iterator<Item = PathChange> {
         .map(|prefix| [prefix, whole].concat())
         .into_iter()
         .map(|path| PathChange::new(MismatchCause::PathPrefixStripped, path).among_many())
+}
+
+/// Returns the guesses of which the request has no trace.
+fn guessed(whole: &[u8]) -> impl Iterator<Item = PathChange> {
+    let found = if whole.len() <= MAX_PATH_LEN {
+        guesses(whole)
+    } else {
+        Vec::new()
+    };
+    found.into_iter().map(|(kind, path)| {
+        let (cause, remedy) = match kind {
+            GuessKind::Shorter => (MismatchCause::PathRewritten, Some(remedy::PATH_PART)),
+            GuessKind::Template => (MismatchCause::PathRewritten, Some(remedy::PATH_TEMPLATE)),
+            GuessKind::Rewritten => (MismatchCause::PathRewritten, None),
+            GuessKind::Prefix => (MismatchCause::PathPrefixStripped, None),
+            GuessKind::Case => (MismatchCause::PathCase, None),
+            GuessKind::Escapes => (MismatchCause::PathEscapes, Some(remedy::PATH_BY_CLIENT)),
+            GuessKind::Encoded => (MismatchCause::PathEncodedTwice, None),
+        };
+        PathChange {
+            remedy,
+            is_guess: true,
+            ..PathChange::new(cause, path)
+        }
+    })
 }
 
 /// Returns the normalizations that a client signs, while it sends the path as it was.

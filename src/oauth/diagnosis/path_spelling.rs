@@ -199,6 +199,18 @@ pub(super) fn without_parameters(path: &[u8]) -> Vec<u8> {
     segments.join(&b'/')
 }
 
+/// Returns the path with other texts for its decoded segments; `None` leaves a segment as it is.
+pub(super) fn respelled_segments(
+    path: &[u8],
+    respell: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Vec<u8> {
+    let segments = path.split(|&byte| byte == b'/').map(|segment| {
+        let decoded = decode(&Cow::Borrowed(segment));
+        respell(&decoded).unwrap_or_else(|| segment.to_vec())
+    });
+    segments.collect::<Vec<_>>().join(&b'/')
+}
+
 /// Returns whether a byte is one of the digits of an escape.
 pub(super) fn is_in_escape(path: &[u8], at: usize) -> bool {
     path[at.saturating_sub(2)..at].contains(&b'%')

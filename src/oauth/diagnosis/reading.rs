@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::super::encode::decode;
+use super::super::variant::replaced_part;
 
 /// A way to read `oauth_signature`.
 pub(super) struct SignatureReading {
@@ -90,6 +91,23 @@ fn bytes(sent: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
             lenient(&without_spaces(&text)),
             "in base64 with line breaks",
         ),
+        (
+            lenient(&from_html(&text)),
+            "in base64 with escapes of HTML or JSON",
+        ),
+        (
+            lenient(without_label(&text)),
+            "with the name of the method in front of it",
+        ),
+        (
+            hexadecimal(without_label(&text)),
+            "in hexadecimal digits, with the name of the method in front of it",
+        ),
+        (decimal(&text), "as a list of decimal numbers"),
+        (
+            narrowed(again),
+            "in base64 of UTF-8 text that was made of its bytes",
+        ),
     ]
     .into_iter()
     .filter_map(|(bytes, encoding)| Some((bytes?, encoding)))
@@ -116,6 +134,13 @@ fn encoding_of(text: &[u8]) -> &'static str {
 /// Removes white space and quotes around the text, and a `\n` in letters at its end.
 fn trimmed(text: &[u8]) -> Vec<u8> {
     let mut text = text.trim_ascii();
+    // Python's text of bytes.
+    if let [b'b', rest @ ..] = text
+        && rest.starts_with(b"'")
+        && rest.ends_with(b"'")
+    {
+        text = rest;
+    }
     for quote in [b"\"", b"'"] {
         if let Some(inner) = text
             .strip_prefix(quote)
@@ -125,6 +150,45 @@ fn trimmed(text: &[u8]) -> Vec<u8> {
         }
     }
     text.strip_suffix(b"\\n").unwrap_or(text).to_vec()
+}
+
+/// Removes the escapes of HTML and JSON of the characters of base64.
+fn from_html(text: &[u8]) -> Vec<u8> {
+    let escapes: [(&[u8], &[u8]); 7] = [
+        (b"&#43;", b"+"),
+        (b"&#x2B;", b"+"),
+        (b"&#47;", b"/"),
+        (b"&#x2F;", b"/"),
+        (b"\\/", b"/"),
+        (b"&#61;", b"="),
+        (b"&#x3D;", b"="),
+    ];
+    let plain = |text: Vec<u8>, (escape, byte): (&[u8], &[u8])| replaced_part(&text, escape, byte);
+    escapes.into_iter().fold(text.to_vec(), plain)
+}
+
+/// Removes a word with a `=`, `:` or space behind it in front of the text, such as `sha1=`.
+fn without_label(text: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(byte, b'=' | b':' | b' ');
+    match text.iter().position(is_end) {
+        Some(at) if at <= MAX_LABEL_LEN && at + 1 < text.len() => text[at + 1..].trim_ascii_start(),
+        _ => text,
+    }
+}
+
+/// Reads `[1, 2]` or `1,2` as bytes.
+fn decimal(text: &[u8]) -> Option<Vec<u8>> {
+    let text = str::from_utf8(text).ok()?;
+    let list = text.trim_matches(['[', ']', '{', '}', '(', ')']);
+    list.split(',')
+        .map(|number| number.trim().parse().ok())
+        .collect()
+}
+
+/// Reads UTF-8 text as one byte for each character.
+fn narrowed(text: &[u8]) -> Option<Vec<u8>> {
+    let text = str::from_utf8(text).ok().filter(|text| !text.is_ascii())?;
+    text.chars().map(|one| u8::try_from(one).ok()).collect()
 }
 
 fn without_spaces(text: &[u8]) -> Vec<u8> {
@@ -180,6 +244,9 @@ fn hexadecimal_byte(pair: &[u8; 2]) -> Option<u8> {
     u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
 }
 
+/// The longest name of a method in front of a signature.
+const MAX_LABEL_LEN: usize = 12;
+
 const SPACED: &str = "with `+` for a space";
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -210,6 +277,13 @@ mod tests {
             ("\"++++AQ==\"", Some("quotes")),
             ("++++AQ==\\n", Some("quotes")),
             ("fbefbe01", Some("hexadecimal")),
+            ("b'++++AQ=='", Some("quotes")),
+            ("b'++++AQ==\\n'", Some("quotes")),
+            ("&#43;&#x2B;++AQ&#61;&#61;", Some("HTML")),
+            ("sha1=fbefbe01", Some("name of the method")),
+            ("HMAC-SHA1 ++++AQ==", Some("name of the method")),
+            ("[251, 239, 190, 1]", Some("decimal")),
+            ("w7vDr8K+AQ==", Some("UTF-8")),
             ("FB-EF-BE-01", Some("hexadecimal")),
             (&again, Some("base64 once more")),
             (&of_hex, Some("base64")),

@@ -31,6 +31,11 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          section 3.4.1.2)",
     ),
     (
+        MismatchCause::UriForm,
+        "the client signs `{uri}` as the URI: make it sign scheme, host and path, as in \
+         `https://{arrived}{arrived_path}` (RFC 5849 section 3.4.1.2)",
+    ),
+    (
         MismatchCause::PathPrefixStripped,
         "the client signs `{path}`, but a proxy in front stripped a prefix (Envoy: \
          `prefix_rewrite`): set `{setting} = \"{origin}\"`",
@@ -163,6 +168,11 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          sends (RFC 5849 section 3.4.1.3.1)",
     ),
     (
+        MismatchCause::ValuesChanged,
+        "the client signs values in another spelling than it sends: make it sign the values that it \
+         sends (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
         MismatchCause::SemicolonSeparator,
         "the client takes a `;` for a separator of parameters: make it separate them at `&` \
          alone, or send `%3B`",
@@ -233,6 +243,11 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          encoded value (RFC 5849 section 3.4.1.3.2)",
     ),
     (
+        MismatchCause::BaseStringChanged,
+        "the client changes the base string before it signs: make it sign method, URI and parameters, \
+         each encoded, joined by `&` (RFC 5849 section 3.4.1.1)",
+    ),
+    (
         MismatchCause::EmptyToken,
         "the client sends an empty `oauth_token` without signing it, or signs one without \
          sending it: make it do both or neither",
@@ -264,6 +279,11 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
         MismatchCause::MethodConfusion,
         "the client names {label} as `oauth_signature_method` but signs with another method: set \
          both to the same method",
+    ),
+    (
+        MismatchCause::HmacMisused,
+        "the client signs with the right key, but not by HMAC: make it sign the base string with \
+         HMAC and the two encoded secrets as its key (RFC 5849 section 3.4.2)",
     ),
     (
         MismatchCause::RsaPadding,

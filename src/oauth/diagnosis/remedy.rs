@@ -181,6 +181,7 @@ impl RemedyContext<'_> {
                 ("{origin}", origin),
                 ("{signed}", self.signed_origin()),
                 ("{arrived}", escaped(request.authority)),
+                ("{uri}", self.uri()),
                 ("{path}", self.path()),
                 (
                     "{arrived_path}",
@@ -202,6 +203,14 @@ impl RemedyContext<'_> {
         let authority = self.client.signed_authority();
         let authority = authority.as_deref().unwrap_or_default();
         format!("{}://{}", self.client.scheme.name(), escaped(authority))
+    }
+
+    /// Returns the URI that the client signed.
+    fn uri(&self) -> String {
+        match &self.client.uri {
+            Some(uri) => escaped(uri),
+            None => format!("{}{}", self.signed_origin(), escaped(&self.client.path)),
+        }
     }
 
     fn path(&self) -> String {
@@ -298,6 +307,14 @@ const PATH_ON_THE_WAY: &str = "the client signs `{path}`, but a proxy in front r
 pub(super) const PATH_BY_CLIENT: &str =
     "the client signs `{path}`, but `{arrived_path}` arrived: make it sign the path as it sends it";
 
+/// The client signs the URL of its configuration instead of that of the request.
+pub(super) const PATH_PART: &str = "the client signs `{path}`, a part of the path, but `{arrived_path}` arrived: make it sign the whole \
+     path as it sends it";
+
+/// The client signs the path before it fills in the values.
+pub(super) const PATH_TEMPLATE: &str = "the client signs the template `{path}`, but `{arrived_path}` arrived: make it fill in the values \
+     before it signs";
+
 /// The client signs the method of a header or parameter.
 pub(super) const METHOD_OVERRIDDEN: &str = "the client signs `{method}`, the method that `{source}` names, but `{arrived_method}` arrived: make it \
      sign the method of the request line; if a proxy in front changed that, call Countersign before \
@@ -323,6 +340,9 @@ pub(super) const OTHER_METHOD: &str = "the client names {label} as `oauth_signat
 pub(super) const LABEL: &str = "the client sends {label} as `oauth_signature_method` but signs the name {other}: set the method \
      where the client makes the base string and the signature too, not in the header alone";
 
+pub(super) const VERSION: &str = "the client signs another `oauth_version` than it sends: make it put the same value into the base string and \
+     the request, `1.0` or none";
+
 const FORM_IS_JSON: &str = "the body is JSON, but its Content-Type is that of a form, whose fields must be signed: make the \
      client send `Content-Type: application/json`";
 
@@ -335,6 +355,12 @@ const PLAINTEXT_ENCODING: &str = "the signature is right, but arrives {encoding}
 
 const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` is not that of the body that arrived: make the client hash exactly the bytes \
      that it sends, with {hash}; if it does, look for a proxy in front that changes the body";
+
+pub(super) const HMAC_EXCHANGED: &str = "the client gives key and base string to HMAC the other way round: make it pass the base string as the \
+     text and the two encoded secrets, joined by `&`, as the key (RFC 5849 section 3.4.2)";
+
+pub(super) const HASH_FOR_HMAC: &str = "the client signs with a plain hash of base string and key: make it use HMAC, with the two encoded \
+     secrets, joined by `&`, as its key (RFC 5849 section 3.4.2)";
 
 pub(super) const SECRET_TRIMMED: &str =
     "the client leaves out the white space around {secret}: give it a secret without white space";

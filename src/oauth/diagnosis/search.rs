@@ -37,6 +37,7 @@ pub(super) struct CauseSearch<'e, 's> {
     readings: Vec<SignatureReading>,
     right_keys: Vec<CandidateKey<'e>>,
     other_methods: Vec<CandidateKey<'e>>,
+    without_hmac: Vec<CandidateKey<'e>>,
     wrong_secrets: Vec<CandidateKey<'e>>,
     changes: Vec<BaseStringChange<'e>>,
     /// The variants that the verifier accepts: RFC 5849, and the consumer's profiles.
@@ -44,8 +45,10 @@ pub(super) struct CauseSearch<'e, 's> {
     /// Hashes of the base strings so far. If two collide, the second is not tried.
     seen: HashSet<u64>,
     budget: WorkBudget,
+    /// The work that only guesses may do.
+    kept_for_guesses: u32,
     /// The work that only [`find_secret`](Self::find_secret) may do.
-    kept: u32,
+    kept_for_secrets: u32,
     /// The candidates without a change and with one change, each with another base string.
     unchanged: Vec<Candidate>,
     once: Vec<Candidate>,
@@ -76,10 +79,30 @@ enum Keyring {
     Right,
     /// The right keys with other methods.
     OtherMethods,
+    /// The right keys, used without HMAC.
+    WithoutHmac,
     /// Every key of wrong secrets.
     WrongSecrets,
     /// The keys of wrong secrets that are tried with a change of the base string.
     UsualWrongSecrets,
+}
+
+/// The stage at which a change is tried alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChangeKind {
+    Usual,
+    OneOfMany,
+    Guess,
+}
+
+impl ChangeKind {
+    const fn of(change: &BaseStringChange<'_>) -> Self {
+        match (change.is_guess, change.is_one_of_many) {
+            (true, _) => Self::Guess,
+            (false, true) => Self::OneOfMany,
+            (false, false) => Self::Usual,
+        }
+    }
 }
 
 /// The likelihood that two changes occur together.
@@ -121,19 +144,22 @@ impl<'e, 's> CauseSearch<'e, 's> {
         if !evidence.compat.is_empty() && !signed.is_too_long_for_variants() {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
         }
-        let kept = budget / SECRET_SHARE;
+        let kept_for_guesses = budget / GUESS_SHARE;
+        let kept_for_secrets = budget / SECRET_SHARE;
         Self {
             evidence: *evidence,
             wire,
             readings: readings(signed.signature()),
             right_keys: CandidateKey::right(&evidence.keys, signed),
             other_methods: CandidateKey::of_other_methods(&evidence.keys, signed),
+            without_hmac: CandidateKey::without_hmac(&evidence.keys, signed),
             wrong_secrets: CandidateKey::of_wrong_secrets(evidence, signed),
             changes: changes(evidence, signed, wire),
             bases,
             seen: HashSet::new(),
-            budget: WorkBudget::new(budget - kept),
-            kept,
+            budget: WorkBudget::new(budget - kept_for_guesses - kept_for_secrets),
+            kept_for_guesses,
+            kept_for_secrets,
             unchanged: Vec::new(),
             once: Vec::new(),
             secret_hit: None,
@@ -142,7 +168,12 @@ impl<'e, 's> CauseSearch<'e, 's> {
 
     /// Searches for a hit with the right secrets, up to the first one.
     pub(super) fn find_public(&mut self) -> Option<SearchHit<'e>> {
-        match self.try_right_secrets() {
+        let mut end = self.try_right_secrets();
+        if !matches!(end, ControlFlow::Break(SearchEnd::Hit(_))) {
+            self.budget.add(self.kept_for_guesses);
+            end = self.try_guesses();
+        }
+        match end {
             ControlFlow::Break(SearchEnd::Hit(hit)) => Some(*hit),
             ControlFlow::Break(SearchEnd::OutOfBudget) | ControlFlow::Continue(()) => None,
         }
@@ -154,7 +185,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
     /// Goes on after a hit, so that the time of the next explanation does not show whether there was
     /// one.
     pub(super) fn find_secret(mut self) -> Option<SearchHit<'e>> {
-        self.budget.add(self.kept);
+        self.budget.add(self.kept_for_secrets);
         // Both ends leave the hit behind.
         let _: Step<'e> = self.try_wrong_secrets();
         self.secret_hit.map(|hit| *hit)
@@ -163,13 +194,13 @@ impl<'e, 's> CauseSearch<'e, 's> {
     /// Tries the stages 1 to 8 of the [module](super)'s list.
     fn try_right_secrets(&mut self) -> Step<'e> {
         self.unchanged = self.try_fresh(self.every_base())?;
-        self.once = self.try_fresh(self.changed_once(false))?;
+        self.once = self.try_fresh(self.changed_once(ChangeKind::Usual))?;
         let (unchanged, once) = (self.unchanged.clone(), self.once.clone());
         self.try_all(&unchanged, Keyring::OtherMethods)?;
         let labels = self.of_part(&once, BaseStringPart::Label);
         self.try_all(&labels, Keyring::OtherMethods)?;
         self.try_pairs(&once, PairRank::Likely)?;
-        let of_many = self.try_fresh(self.changed_once(true))?;
+        let of_many = self.try_fresh(self.changed_once(ChangeKind::OneOfMany))?;
         self.try_pairs(&once, PairRank::WithScheme)?;
         let likely = once.iter().filter(|one| self.is_likely(one));
         let likely: Vec<_> = likely.cloned().collect();
@@ -181,7 +212,16 @@ impl<'e, 's> CauseSearch<'e, 's> {
         self.try_pairs(&once, PairRank::Unlikely)
     }
 
-    /// Tries the stages 9 to 11 of the [module](super)'s list.
+    /// Tries the stages 9 and 10 of the [module](super)'s list.
+    fn try_guesses(&mut self) -> Step<'e> {
+        let schemes = self.of_part(&self.once, BaseStringPart::Scheme);
+        let plain = [self.unchanged.clone(), schemes.clone()].concat();
+        self.try_all(&plain, Keyring::WithoutHmac)?;
+        let guesses = self.try_fresh(self.changed_once(ChangeKind::Guess))?;
+        self.try_pairs(&[schemes, guesses].concat(), PairRank::WithScheme)
+    }
+
+    /// Tries the stages 11 to 13 of the [module](super)'s list.
     fn try_wrong_secrets(&mut self) -> Step<'e> {
         let (unchanged, once) = (self.unchanged.clone(), self.once.clone());
         self.try_all(&unchanged, Keyring::WrongSecrets)?;
@@ -221,12 +261,12 @@ impl<'e, 's> CauseSearch<'e, 's> {
             .collect()
     }
 
-    /// Returns each base with each change: the many similar ones, or all others.
-    fn changed_once(&self, of_many: bool) -> Vec<Candidate> {
+    /// Returns each base with each change of a kind.
+    fn changed_once(&self, kind: ChangeKind) -> Vec<Candidate> {
         let unchanged = self.every_base();
         let changes = self.changes.iter().enumerate();
         changes
-            .filter(|(_, change)| change.is_one_of_many == of_many)
+            .filter(|(_, change)| ChangeKind::of(change) == kind)
             .flat_map(|(at, _)| unchanged.iter().map(move |base| base.with(at)))
             .collect()
     }
@@ -307,7 +347,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
                 .and_then(|reading| self.hit(candidate, text, key, reading));
             match (hit, keyring) {
                 (None, _) => {}
-                (Some(hit), Keyring::Right | Keyring::OtherMethods) => {
+                (Some(hit), Keyring::Right | Keyring::OtherMethods | Keyring::WithoutHmac) => {
                     return Step::Break(SearchEnd::Hit(Box::new(hit)));
                 }
                 (Some(hit), Keyring::WrongSecrets | Keyring::UsualWrongSecrets) => {
@@ -322,6 +362,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
         match keyring {
             Keyring::Right => &self.right_keys,
             Keyring::OtherMethods => &self.other_methods,
+            Keyring::WithoutHmac => &self.without_hmac,
             Keyring::WrongSecrets | Keyring::UsualWrongSecrets => &self.wrong_secrets,
         }
     }
@@ -422,5 +463,8 @@ fn hash_of(text: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// The part of the budget that is kept for guesses: one divided by this.
+const GUESS_SHARE: u32 = 5;
+
 /// The part of the budget that is kept for wrong secrets: one divided by this.
-const SECRET_SHARE: u32 = 4;
+const SECRET_SHARE: u32 = 5;

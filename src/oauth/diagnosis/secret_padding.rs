@@ -38,7 +38,7 @@ macro_rules! remedy {
 }
 
 /// The texts around secrets, the frequent ones first.
-pub(super) const PADDINGS: [SecretPadding; 37] = [
+pub(super) const PADDINGS: [SecretPadding; 40] = [
     SecretPadding::new(b"", b" ", SPACE_BEHIND).usual(),
     SecretPadding::new(b"", b"\n", BREAK_BEHIND).usual(),
     SecretPadding::new(b"", b"\r\n", BREAK_BEHIND).usual(),
@@ -70,6 +70,9 @@ pub(super) const PADDINGS: [SecretPadding; 37] = [
     SecretPadding::new(b"", b",", remedy!("a comma behind")),
     SecretPadding::new(b"", b"\",", remedy!("`\",` behind")),
     SecretPadding::new(b"", b";", remedy!("a semicolon behind")),
+    SecretPadding::new(b"", b".", remedy!("a full stop behind")),
+    SecretPadding::new(b"b'", b"'", remedy!("`b'` and `'` around")),
+    SecretPadding::new(b"=", b"", remedy!("`=` in front of")),
     SecretPadding::new(b"", b"\xC2\xA0", NO_BREAK_SPACE),
     SecretPadding::new(b"\xC2\xA0", b"", NO_BREAK_SPACE),
     SecretPadding::new(b"", b"\xE2\x80\x8B", ZERO_WIDTH),

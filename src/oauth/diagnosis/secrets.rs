@@ -7,42 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::super::encode::{decode, encode};
-use super::super::shared_key::SharedSecrets;
+use super::super::encode::decode;
 use super::MismatchCause;
 use super::remedy;
+use super::secret_keys::made_otherwise;
 use super::secret_padding::{PADDINGS, SecretPadding};
-
-/// A key that a client makes of wrong secrets.
-pub(super) struct WrongKey {
-    pub(super) cause: MismatchCause,
-    /// A remedy that is more precise than that of the cause.
-    pub(super) remedy: Option<&'static str>,
-    /// The secret at fault, for people.
-    pub(super) secret: &'static str,
-    pub(super) key: SecretBytes,
-    /// The mistake is frequent enough to be tried together with a change of the base string.
-    pub(super) is_usual: bool,
-}
-
-impl WrongKey {
-    const fn new(cause: MismatchCause, secret: &'static str, key: SecretBytes) -> Self {
-        Self {
-            cause,
-            remedy: None,
-            secret,
-            key,
-            is_usual: false,
-        }
-    }
-
-    const fn usual(mut self, is_usual: bool) -> Self {
-        self.is_usual = is_usual;
-        self
-    }
-}
-
-pub(super) type SecretBytes = Zeroizing<Vec<u8>>;
+use super::wrong_key::{
+    BOTH, CONSUMER, SecretBytes, TOKEN, WrongKey, encoded_secret, glued, hexadecimal, joined,
+};
 
 /// The texts that a client may take for secrets.
 #[derive(Clone, Copy)]
@@ -64,6 +36,7 @@ impl KeyTexts<'_> {
         keys.extend(self.identifiers());
         keys.extend(self.padded());
         keys.extend(self.converted());
+        keys.extend(made_otherwise(self.consumer_secret, self.token_secret));
         let right = joined(self.consumer_secret, self.token_secret);
         keys.retain(|wrong| *wrong.key != *right && !matches!(&wrong.key[..], b"" | b"&"));
         keys.sort_by_key(|wrong| (self.is_unlikely(wrong.cause), wrong.cause));
@@ -375,15 +348,6 @@ fn different(secret: &[u8], changed: &[u8]) -> Option<SecretBytes> {
     (secret != changed).then(|| Zeroizing::new(changed.to_vec()))
 }
 
-fn hexadecimal(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2 * bytes.len());
-    for &byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
-    out
-}
-
 /// Reads a secret as a value of a form: `+` is a space.
 fn from_form(secret: &[u8]) -> Option<SecretBytes> {
     let mut spaced = Zeroizing::new(secret.to_vec());
@@ -398,27 +362,3 @@ fn from_form(secret: &[u8]) -> Option<SecretBytes> {
 fn from_base64(secret: &[u8]) -> Option<SecretBytes> {
     super::reading::lenient(secret).map(Zeroizing::new)
 }
-
-/// Joins two secrets as RFC 5849 section 3.4.2 says.
-fn joined(consumer: &[u8], token: &[u8]) -> SecretBytes {
-    SharedSecrets { consumer, token }.signing_key()
-}
-
-fn glued(consumer: &[u8], by: &[u8], token: &[u8]) -> SecretBytes {
-    Zeroizing::new([consumer, by, token].concat())
-}
-
-fn encoded_secret(secret: &[u8]) -> SecretBytes {
-    // Room for every byte escaped: growing would leave an unwiped copy behind.
-    let mut out = Zeroizing::new(Vec::with_capacity(3 * secret.len()));
-    encode(secret, &mut |piece| out.extend_from_slice(piece));
-    out
-}
-
-const CONSUMER: &str = "the consumer secret";
-
-const TOKEN: &str = "the token secret";
-
-const BOTH: &str = "both secrets";
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,6 +1,7 @@
 //! The parameters that a request sent, for changes that depend on them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::super::ParameterPlace;
 use super::super::encode::{EscapeSyntax, decode, encoded, normalize};
@@ -45,6 +46,19 @@ impl<'e> SentParameters<'e> {
     /// Returns every parameter in the order of the wire.
     pub(super) fn iter(&self) -> impl Iterator<Item = &SentParameter<'e>> + Clone {
         self.parameters.iter()
+    }
+
+    /// Returns whether a form body has parameters.
+    pub(super) fn has_form(&self) -> bool {
+        self.iter()
+            .any(|one| one.wire.place == ParameterPlace::Body)
+    }
+
+    /// Returns whether a parameter of the application occurs twice with the same value.
+    pub(super) fn has_repeated(&self) -> bool {
+        let mut seen = HashSet::new();
+        self.application()
+            .any(|one| !seen.insert((&one.name, &one.value)))
     }
 
     /// Returns the application's parameters in the order of the wire.

@@ -90,7 +90,10 @@ fn values_for_none<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
     };
     let words = WORDS_FOR_NONE.into_iter();
     let words = words.filter_map(|word| with(&|_| word.to_vec()));
-    words.chain(with(&|one| one.name.clone())).collect()
+    let words = words.chain(with(&|one| one.name.clone()));
+    let falsy = FALSY_WORDS.into_iter();
+    let falsy = falsy.filter_map(|word| with(&|_| word.to_vec()));
+    words.chain(falsy.map(BaseStringChange::guess)).collect()
 }
 
 /// Returns the change of a client that signs the values up to a character that it decodes first.
@@ -160,6 +163,10 @@ const WORDS_FOR_NONE: [&[u8]; 7] = [
     b"1",
     b"True",
 ];
+
+/// The words for values that languages take for none.
+const FALSY_WORDS: [&[u8]; 2] = [b"0", b"false"];
+
 /// The characters in front of which clients end a value that they decode before they split it.
 const ENDS: [u8; 7] = *b"&=#?; +";
 

@@ -4,7 +4,7 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::Sha1;
+use sha1::{Digest as _, Sha1};
 use sha2::{Sha256, Sha512};
 
 use super::*;
@@ -55,6 +55,10 @@ pub(super) enum SignatureKind {
     RsaSha1,
     RsaSha256,
     RsaPss,
+    /// The HMAC-SHA1 of the key under the base string.
+    Exchanged,
+    /// The SHA-1 of base string and key.
+    Hash,
     Plaintext,
 }
 
@@ -138,6 +142,12 @@ impl Client {
             SignatureKind::RsaSha1 => rsa(HashFunction::Sha1, &text),
             SignatureKind::RsaSha256 => rsa(HashFunction::Sha256, &text),
             SignatureKind::RsaPss => rsa_pss(&text),
+            SignatureKind::Exchanged => {
+                let mut mac = Hmac::<Sha1>::new_from_slice(text.as_bytes()).unwrap();
+                mac.update(&key);
+                mac.finalize().into_bytes().to_vec()
+            }
+            SignatureKind::Hash => Sha1::digest([text.as_bytes(), &key].concat()).to_vec(),
             SignatureKind::Plaintext => key,
         };
         (self.written)(&bytes)

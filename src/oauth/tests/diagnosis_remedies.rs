@@ -38,6 +38,7 @@ fn cases() -> Vec<Case> {
     cases.extend(diagnosis_path::cases());
     cases.extend(diagnosis_secrets::cases());
     cases.extend(diagnosis_protocol::cases());
+    cases.extend(diagnosis_guesses::cases());
     cases.extend(contents());
     cases
 }

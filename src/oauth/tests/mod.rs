@@ -13,6 +13,7 @@ mod deviating_client;
 mod diagnosis;
 mod diagnosis_client;
 mod diagnosis_encoding;
+mod diagnosis_guesses;
 mod diagnosis_location;
 mod diagnosis_parameters;
 mod diagnosis_path;

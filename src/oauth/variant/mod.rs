@@ -45,6 +45,8 @@ pub(super) struct BaseStringVariant<'v> {
     pub(super) port: PortRule,
     /// The path before it is encoded, from its first `/`.
     pub(super) path: Cow<'v, [u8]>,
+    /// The whole URI, if it is not made of scheme, authority and path.
+    pub(super) uri: Option<Cow<'v, [u8]>>,
     /// A query that is part of the base string URI.
     pub(super) uri_query: Option<Cow<'v, [u8]>>,
     /// The application's parameters in the query are signed.
@@ -64,6 +66,8 @@ pub(super) struct BaseStringVariant<'v> {
     pub(super) names: [TextForm; 3],
     /// The form of values, by [`ParameterPlace`].
     pub(super) values: [TextForm; 3],
+    /// The encoding of one value, and the index of its parameter.
+    pub(super) one_value: Option<(usize, Encoding)>,
     /// A parameter without a value is signed without its `=`.
     pub(super) equals_left_out: bool,
     /// The encoding of method and URI as the parts of the base string.
@@ -74,7 +78,12 @@ pub(super) struct BaseStringVariant<'v> {
     pub(super) is_joined_twice: bool,
     /// The order of the parameters.
     pub(super) order: ParameterOrder,
+    /// A change of the finished base string, which is not shown to people.
+    pub(super) finish: Option<Finish>,
 }
+
+/// A function from the finished base string to the text that is signed.
+pub(super) type Finish = fn(&[u8]) -> Vec<u8>;
 
 /// The rule for the port in the base string URI.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +105,7 @@ impl<'v> BaseStringVariant<'v> {
             authority: Cow::Borrowed(request.authority),
             port: PortRule::Rfc,
             path: whole_path(request),
+            uri: None,
             uri_query: None,
             with_query: true,
             with_form: true,
@@ -105,11 +115,13 @@ impl<'v> BaseStringVariant<'v> {
             unsent: Vec::new(),
             names: [TextForm::RFC; 3],
             values: [TextForm::RFC; 3],
+            one_value: None,
             equals_left_out: false,
             uri_encoding: Encoding::RFC,
             joined_encoding: Encoding::RFC,
             is_joined_twice: false,
             order: ParameterOrder::Rfc,
+            finish: None,
         }
     }
 
@@ -142,7 +154,7 @@ impl<'v> BaseStringVariant<'v> {
             if !self.signs(at, &sent) {
                 continue;
             }
-            let pair = self.pair(&sent)?;
+            let pair = self.pair(at, &sent)?;
             if self.may_drop(&sent) && !seen.insert(identity(&sent, &pair)?) {
                 continue;
             }
@@ -184,11 +196,15 @@ impl<'v> BaseStringVariant<'v> {
     }
 
     /// Reads name and value in the form of their place.
-    fn pair<'w>(&self, sent: &WireParameter<'w>) -> Option<ParameterPair<'w>> {
+    fn pair<'w>(&self, at: usize, sent: &WireParameter<'w>) -> Option<ParameterPair<'w>> {
         let place = sent.place as usize;
+        let mut value = self.values[place];
+        if let Some((_, encoding)) = self.one_value.filter(|(index, _)| *index == at) {
+            value.encoding = encoding;
+        }
         Some(ParameterPair {
             name: self.names[place].read(sent.name, sent.place)?,
-            value: self.values[place].read(sent.value, sent.place)?,
+            value: value.read(sent.value, sent.place)?,
         })
     }
 }
@@ -218,7 +234,10 @@ impl VariantString<'_> {
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL_LEN);
         self.write(&mut |bytes, _| out.extend_from_slice(bytes));
-        out
+        match self.variant.finish {
+            Some(finish) => finish(&out),
+            None => out,
+        }
     }
 
     /// Writes the text piece by piece, and with each piece whether only the sender may see it. A
@@ -235,11 +254,17 @@ impl VariantString<'_> {
         let BaseStringVariant {
             scheme,
             path,
+            uri,
             uri_query,
             ..
         } = self.variant;
-        for part in [scheme.name().as_bytes(), b"://", &self.authority, path] {
-            self.put_uri(part, true, write);
+        match uri {
+            Some(uri) => self.put_uri(uri, true, write),
+            None => {
+                for part in [scheme.name().as_bytes(), b"://", &self.authority, path] {
+                    self.put_uri(part, true, write);
+                }
+            }
         }
         if let Some(query) = uri_query {
             self.put_uri(b"?", true, write);
