@@ -1,4 +1,4 @@
-//! What each compat profile leaves open: the changes that its signature does not cover, and no other.
+//! The changes that each compat profile leaves open, because its signature does not cover them, and no other.
 
 use std::collections::BTreeSet;
 
