@@ -180,10 +180,7 @@ impl Replica {
     }
 
     async fn logs(&self, words: &str) {
-        eventually(words, PATIENCE, async || {
-            self.countersign.log().contains(words).then_some(())
-        })
-        .await;
+        self.countersign.logs(words).await;
     }
 
     async fn readyz(&self) -> u16 {

@@ -27,11 +27,7 @@ async fn readyz_names_a_command_that_the_redis_user_lacks() {
     assert!(!countersign.is_serving().await);
     let livez = Request::get("/livez").send(countersign.ops).await;
     assert_eq!(livez.status, 200);
-    assert!(
-        countersign.log().contains("evalsha"),
-        "{}",
-        countersign.log()
-    );
+    countersign.logs("evalsha").await;
     let _ok: String = server.run(&["ACL", "SETUSER", "app", "+evalsha"]);
     let ready = Readyz::of(&countersign, |readyz| readyz.status == 200).await;
     assert_eq!(ready.cause, None);

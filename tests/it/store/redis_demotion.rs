@@ -69,7 +69,7 @@ async fn a_replica_on_the_wrong_side_of_a_partition_stops_and_recovers() {
     let healed = Instant::now();
     let last = ledger.last_answer_of_the_second(healed);
     assert!(
-        last < cut + Duration::from_millis(1800),
+        last < cut + Duration::from_secs(3),
         "it answered {:?} after the partition",
         last - cut
     );
@@ -113,7 +113,7 @@ async fn a_primary_without_its_replicas_is_left_as_soon_as_the_sentinels_name_an
     )
     .await;
     let took = switched.elapsed();
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 async fn until_another_primary(redis: &Sentinels) -> Instant {

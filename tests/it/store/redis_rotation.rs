@@ -97,8 +97,7 @@ async fn the_last_good_content_stays_in_use_while_a_file_is_broken() {
     let [ca, certificate, key] = [&good[0], &good[1], &good[2]];
     mount.replace_with([ca, certificate, "s3cr3t", PASSWORD]);
     let warning = "its last good content stays in use";
-    let logged = async || program.log().contains(warning).then_some(());
-    eventually("the file is named", START, logged).await;
+    program.logs(warning).await;
     redis.hang_up();
     sleep(Duration::from_secs(3)).await;
     eventually("it serves with the last good content", START, serves).await;
@@ -109,8 +108,7 @@ async fn the_last_good_content_stays_in_use_while_a_file_is_broken() {
     assert!(!log.contains("s3cr3t"), "{log}");
 
     mount.replace_with([ca, certificate, key, PASSWORD]);
-    let logged = async || program.log().contains("can be read again").then_some(());
-    eventually("the file is good again", START, logged).await;
+    program.logs("can be read again").await;
 }
 
 /// Claims of nonces, several at a time and without a pause.

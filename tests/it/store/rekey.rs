@@ -71,7 +71,7 @@ async fn every_record_is_sealed_again_while_checks_and_changes_go_on() {
         assert_eq!(store.consumer(&key(ck)).await.unwrap(), None, "{ck}");
     }
     rig.has_metric(0).await;
-    assert!(rig.server.log().contains("\"action\":\"store.rekey\""));
+    rig.server.logs("\"action\":\"store.rekey\"").await;
 
     let rig = rig.with_keys(&keys.new_line).await;
     check_content(&*rig.store().await).await;

@@ -96,6 +96,13 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until a text is in the log, which is read after the process has written it.
+    pub(crate) async fn logs(&self, text: &str) {
+        let seen = async || self.log().contains(text).then_some(());
+        let what = format!("{text:?} is in the log of {}", self.name);
+        eventually(&what, Duration::from_secs(30), seen).await;
+    }
+
     /// Returns the exit status if the process has ended.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().unwrap()?;

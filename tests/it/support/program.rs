@@ -293,6 +293,11 @@ impl Countersign {
         self.process.peak_memory()
     }
 
+    /// Waits until a text is in the log.
+    pub(crate) async fn logs(&self, text: &str) {
+        self.process.logs(text).await;
+    }
+
     /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()

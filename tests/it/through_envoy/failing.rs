@@ -79,7 +79,7 @@ async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
         assert_eq!(stack.send(&stack.alice.sign(&request)).await.status, 503);
         // deploy/envoy allows 0.45 s; the rest is for a busy machine.
         assert!(
-            asked.elapsed() < Duration::from_secs(1),
+            asked.elapsed() < Duration::from_secs(3),
             "{:?}",
             asked.elapsed()
         );

@@ -296,11 +296,7 @@ async fn a_get_is_recorded_with_the_setting_that_permits_it() {
         ("http_method", "GET", &printer.consumer_key)
     );
     assert_eq!(denial.advice, "Send a POST");
-    assert!(
-        world.countersign.log().contains("http.allow_get = true"),
-        "{}",
-        world.countersign.log()
-    );
+    world.countersign.logs("http.allow_get = true").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use envoy_types::ext_authz::v3::pb::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BY_SIGNAL, Reloads, logged, next, refused_reload, reload};
+use super::{BY_SIGNAL, Reloads, next, refused_reload, reload};
 use crate::service::replicas::check_request;
 use crate::support::http::Request;
 use crate::support::leaks;
@@ -146,11 +146,9 @@ async fn keys_that_need_a_restart_are_named_and_the_others_are_used() {
          ops.console = false\n[store]\ntimeout = \"70ms\"\n",
     );
     reload(&countersign).await;
-    logged(
-        &countersign,
-        "restart to apply: store.timeout, cache.max_bytes; the other changes are in use",
-    )
-    .await;
+    countersign
+        .logs("restart to apply: store.timeout, cache.max_bytes; the other changes are in use")
+        .await;
     assert_eq!(answer(&mut checks).await, "denied in second");
     let console = Request::get("/console").send(countersign.ops).await;
     assert_eq!(console.status, 404);
@@ -166,7 +164,7 @@ async fn risky_settings_are_warned_about_again() {
     let countersign = start("").await;
     configure(&countersign, "check.mode = \"shadow\"\n");
     reload(&countersign).await;
-    logged(&countersign, "check.mode = \\\"shadow\\\"").await;
+    countersign.logs("check.mode = \\\"shadow\\\"").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,12 +73,4 @@ async fn next(countersign: &Countersign, before: Reloads) -> Reloads {
     .await
 }
 
-/// Waits until a text is in the log.
-async fn logged(countersign: &Countersign, text: &str) {
-    eventually(text, PATIENCE, async || {
-        countersign.log().contains(text).then_some(())
-    })
-    .await;
-}
-
 const PATIENCE: Duration = Duration::from_secs(30);

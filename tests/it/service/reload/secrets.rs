@@ -5,7 +5,7 @@ use std::fs;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BY_SIGNAL, PATIENCE, logged, refused_reload, reload};
+use super::{BY_SIGNAL, PATIENCE, refused_reload, reload};
 use crate::api::definition::send;
 use crate::console::site::Browser;
 use crate::support::observer::Observer;
@@ -112,7 +112,7 @@ async fn an_admin_token_is_replaced_during_a_drain() {
     let countersign = Countersign::start("memory:", &config).await;
     let (channel, old) = (api(&countersign).await, countersign.admin_token());
     countersign.terminate();
-    logged(&countersign, "\"draining\"").await;
+    countersign.logs("\"draining\"").await;
     assert_eq!(list(&channel, &old).await, Ok(()));
 
     let new = "another-admin-token-of-this-server";
