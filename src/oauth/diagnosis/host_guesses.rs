@@ -14,6 +14,9 @@ pub(super) struct HostGuess {
 
 /// Returns every guess for the authority that arrived.
 pub(super) fn guesses(sent: &[u8], consumer_key: &[u8]) -> Vec<HostGuess> {
+    if sent.len() > MAX_LEN {
+        return Vec::new();
+    }
     let sent = sent.to_ascii_lowercase();
     let (host, port) = split_port(&sent);
     let mut guesses = names(host, port);
@@ -85,6 +88,9 @@ fn addresses(host: &[u8], port: Option<&[u8]>) -> Vec<HostGuess> {
         .collect()
 }
 
+/// The longest authority with guesses, in bytes: a name in the DNS and a port (RFC 1035 section 2.3.4).
+const MAX_LEN: usize = 261;
+
 /// The labels that one side may have in front of the host.
 const SUBDOMAINS: [&[u8]; 7] = [
     b"api", b"m", b"app", b"dev", b"test", b"staging", b"sandbox",
@@ -127,5 +133,10 @@ mod tests {
         for sent in ["", ".", "[", "[::", "a.b.c.d.e.f", "..", ":"] {
             assert!(guesses(sent.as_bytes(), b"").len() < 40, "{sent}");
         }
+        // Each dot is a guess as long as the host: it must not cost the square of its length.
+        let long = "a.".repeat(29_000) + "svc.cluster.local";
+        assert!(guesses(long.as_bytes(), b"").is_empty());
+        let dotted = "a.".repeat(120) + "cluster.local";
+        assert!(guesses(dotted.as_bytes(), b"").len() < 300);
     }
 }
