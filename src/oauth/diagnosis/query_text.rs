@@ -16,6 +16,9 @@ pub(super) fn changes<'e>(
     request: &Request<'e>,
     sent: &SentParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
+    if !sent.may_be_shown() {
+        return Vec::new();
+    }
     let mut changes = Vec::new();
     let query = (ParameterPlace::Query, split_target(request.target).1);
     let body = match request.body {

@@ -108,7 +108,7 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
             },
         })
         .collect();
-    sent.application().next()?;
+    sent.application().next().filter(|_| sent.may_be_shown())?;
     let change = instead(MismatchCause::ValuesChanged, list).guess();
     Some(change.with_remedy(Some(EXCHANGED)))
 }
