@@ -9,9 +9,9 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* The keys that the chart sets itself, and the values that replace them. */ -}}
+{{- /* The keys that the chart sets itself, and the value that decides each; "" if none does. */ -}}
 {{- define "countersign.ownedKeys" -}}
-data_dir: persistence
+data_dir: ""
 store.url: redis.url
 store.master_key_file: secrets
 store.username_file: redis.credentials
@@ -19,7 +19,7 @@ store.password_file: redis.credentials
 store.sentinel_username_file: redis.sentinelCredentials
 store.sentinel_password_file: redis.sentinelCredentials
 store.tls: redis.tls
-check.listen: check
+check.listen: ""
 check.insecure_plaintext: check.plaintext
 check.tls: check.tls
 api.listen: api.expose
@@ -29,7 +29,7 @@ api.tls: api.tls
 http.listen: issuing.enabled
 http.insecure_plaintext: issuing.plaintext
 http.tls: issuing.tls
-ops.listen: ops
+ops.listen: ""
 ops.tls: ops.tls
 {{- end -}}
 
@@ -71,7 +71,8 @@ ops.tls: ops.tls
 
 {{- /* The content of the configuration file. */ -}}
 {{- define "countersign.configuration" -}}
-{{- $config := dict "data_dir" "/data/countersign" "log" (dict "json" true) "store" (include "countersign.storeConfig" . | fromJson) -}}
+{{- $config := dict "log" (dict "json" true) "store" (include "countersign.storeConfig" . | fromJson) -}}
+{{- if not (include "countersign.redis" .) }}{{ $_ := set $config "data_dir" "/data/countersign" }}{{ end -}}
 {{- range $name, $listener := include "countersign.listeners" . | fromJson -}}
 {{- $_ := set $config $name (include "countersign.listenerConfig" (dict "name" $name "listener" $listener) | fromJson) -}}
 {{- end -}}

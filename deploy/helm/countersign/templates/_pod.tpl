@@ -99,9 +99,11 @@ spec:
     readOnly: true
   {{- end }}
   {{- end }}
+  {{- if not (include "countersign.redis" .) }}
   # Countersign creates a directory in the volume, because other users may write to the volume itself.
   - name: data
     mountPath: /data
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

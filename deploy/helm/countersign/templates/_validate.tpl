@@ -18,7 +18,7 @@
 {{- if eq (len $parts) 2 }}{{ $section = get $config (first $parts) }}{{ end -}}
 {{- if kindIs "map" $section -}}
 {{- if hasKey $section (last $parts) -}}
-{{- $mistakes = append $mistakes (printf "config.%s: the chart sets this key; set the value %s instead" $key $instead) -}}
+{{- $mistakes = append $mistakes (printf "config.%s: the chart sets this key; %s" $key (ternary (printf "set the value %s instead" $instead) "remove it" (ne $instead ""))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -48,6 +48,12 @@
 {{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) -}}
 {{- $mistakes = append $mistakes "autoscaling.minReplicas: is greater than autoscaling.maxReplicas" -}}
 {{- end -}}
+{{- if and .secrets.adminToken (not (regexMatch "^[!-~]{16,255}$" .secrets.adminToken)) -}}
+{{- $mistakes = append $mistakes "secrets.adminToken: must have 16 to 255 visible ASCII characters" -}}
+{{- end -}}
+{{- if and .secrets.masterKey (not (regexMatch "^([A-Za-z0-9_-]{1,32}:[A-Za-z0-9+/]{43}=\\s*)+$" .secrets.masterKey)) -}}
+{{- $mistakes = append $mistakes "secrets.masterKey: must be lines of `countersign keygen`" -}}
+{{- end -}}
 {{- if and .secrets.existingSecret (or .secrets.masterKey .secrets.adminToken) -}}
 {{- $mistakes = append $mistakes "secrets.existingSecret: secrets.masterKey or secrets.adminToken is set too; set one of them" -}}
 {{- end -}}
@@ -64,6 +70,9 @@
 {{- with $listener.settings.tls -}}
 {{- if and .enabled $listener.open (not .secretName) (not $.Values.certManager.enabled) -}}
 {{- $mistakes = append $mistakes (printf "%s.tls.secretName: is empty; name a Secret with the certificate, or set certManager.enabled" $listener.values) -}}
+{{- end -}}
+{{- if and .enabled (not $listener.open) -}}
+{{- $mistakes = append $mistakes (printf "%s.tls.enabled: the listener is closed; set %s" $listener.values (ternary "api.expose" "issuing.enabled" (eq $name "api"))) -}}
 {{- end -}}
 {{- if and .enabled $listener.settings.plaintext -}}
 {{- $mistakes = append $mistakes (printf "%s.plaintext: %s.tls.enabled is set too; set one of them" $listener.values $listener.values) -}}

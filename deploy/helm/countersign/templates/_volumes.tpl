@@ -35,9 +35,10 @@
 {{- end }}
 {{- end -}}
 
-{{- /* The volume of the embedded store; a claim of the StatefulSet needs no entry. With Redis, the directory stays empty. */ -}}
+{{- /* The volume of the embedded store; a claim of the StatefulSet needs no entry. */ -}}
 {{- define "countersign.dataVolume" -}}
-{{- if or (include "countersign.redis" .) (not .Values.persistence.enabled) }}
+{{- if include "countersign.redis" . }}
+{{- else if not .Values.persistence.enabled }}
 - name: data
   emptyDir: {}
 {{- else if .Values.persistence.existingClaim }}
