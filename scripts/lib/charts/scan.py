@@ -2,6 +2,7 @@
 """Runs checkov over what every example renders. A finding without a reason below is a failure, and so is a reason
 without a finding."""
 
+import functools
 import json
 import os
 import subprocess
@@ -46,14 +47,9 @@ def is_accepted(failure):
     return check in ACCEPTED and (check not in ONLY_TEST or "countersign-test" in failure["resource"])
 
 
+@functools.cache
 def reports():
     """Returns the reports of checkov, one for each framework."""
-    if not hasattr(reports, "found"):
-        reports.found = run()
-    return reports.found
-
-
-def run():
     with tempfile.TemporaryDirectory() as directory:
         for name, documents in rendered().items():
             write_documents(Path(directory), name, documents)
