@@ -1,6 +1,7 @@
 """Every example renders resources that Kubernetes and the operators accept, and that agree with each other."""
 
 import functools
+import json
 import os
 import subprocess
 import tempfile
@@ -91,12 +92,17 @@ class RenderedTest(unittest.TestCase):
             self.assertGreater(workload(found)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 5 + 20)
 
     def test_kubernetes_accepts_every_resource(self):
-        for name, found in rendered().items():
-            for one in found:
-                if not operators.is_of_operator(one):
-                    for version in ("1.30", "1.37"):
-                        with self.subTest(name, kind=one["kind"], version=version):
-                            kubernetes_validate.validate(one, version, strict=True)
+        for one in distinct(document for found in rendered().values() for document in found):
+            if not operators.is_of_operator(one):
+                for version in ("1.30", "1.37"):
+                    with self.subTest(kind=one["kind"], version=version):
+                        kubernetes_validate.validate(one, version, strict=True)
+
+    def test_a_mistake_in_a_resource_of_kubernetes_is_found(self):
+        (service, *_) = of_kind(rendered()["redis"], "Service")
+        wrong = service | {"spec": service["spec"] | {"selectr": {}}}
+        with self.assertRaises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(wrong, "1.37", strict=True)
 
     def test_the_operators_accept_every_resource(self):
         found = [one for every in rendered().values() for one in every if operators.is_of_operator(one)]
@@ -144,6 +150,11 @@ class ProgramTest(unittest.TestCase):
         checked = config_check(rendered()["envoy-gateway"], files=True)
         for path in ("check/tls.crt", "api/tls.crt", "http/tls.crt", "ops/tls.crt"):
             self.assertIn(f"/secrets/tls/{path}", checked.stderr)
+
+
+def distinct(documents_):
+    """Returns each document once: many examples render the same Service."""
+    return list({json.dumps(one, sort_keys=True): one for one in documents_}.values())
 
 
 def with_values(text):
