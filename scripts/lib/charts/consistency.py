@@ -76,10 +76,8 @@ def secret_references(documents):
             references = [variable.get("valueFrom", {}).get("secretKeyRef") for variable in one.get("env", [])]
             found += [(reference["name"], reference["key"]) for reference in references if reference]
         for volume in pod.get("volumes", []):
-            sources = [volume] + volume.get("projected", {}).get("sources", [])
-            for secret in [source["secret"] for source in sources if "secret" in source]:
-                name = secret.get("secretName") or secret["name"]
-                found += [(name, item["key"]) for item in secret.get("items", [{"key": None}])]
+            for name, listed in secret_items(volume):
+                found += [(name, item["key"]) for item in listed or [{"key": None}]]
     return found
 
 
@@ -107,15 +105,21 @@ def files(documents, configuration):
     """Each file that the configuration names is in a mounted volume."""
     pod = workload(documents)["spec"]["template"]["spec"]
     places = {mount["name"]: mount["mountPath"] for mount in container(documents)["volumeMounts"]}
-    present = {f"{places[volume['name']]}/{item['path']}" for volume in pod["volumes"] for item in items(volume)}
+    present = {
+        f"{places[volume['name']]}/{item['path']}"
+        for volume in pod["volumes"]
+        for _, listed in secret_items(volume)
+        for item in listed
+    }
     named_files = [value for value in leaves(configuration) if isinstance(value, str) and value.startswith("/secrets/")]
     return [f"{path} is in no volume" for path in named_files if path not in present]
 
 
-def items(volume):
-    """Returns the items of the Secrets in a volume."""
+def secret_items(volume):
+    """Returns the name of each Secret in a volume, with its items; without items, the volume has every key."""
     sources = [volume] + volume.get("projected", {}).get("sources", [])
-    return [item for source in sources if "secret" in source for item in source["secret"].get("items", [])]
+    secrets_ = [source["secret"] for source in sources if "secret" in source]
+    return [(secret.get("secretName") or secret["name"], secret.get("items", [])) for secret in secrets_]
 
 
 def leaves(value):
