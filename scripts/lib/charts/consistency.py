@@ -19,7 +19,9 @@ def selectors(documents):
     chosen += [("policy", one["spec"]["podSelector"]["matchLabels"]) for one in of_kind(documents, "NetworkPolicy")]
     wrong = [f"{name} does not select the pods" for name, selector in chosen if not matches(selector, labels)]
     for pod in of_kind(documents, "Pod"):
-        wrong += [f"{name} selects the test" for name, selector in chosen if matches(selector, pod["metadata"]["labels"])]
+        wrong += [
+            f"{name} selects the test" for name, selector in chosen if matches(selector, pod["metadata"]["labels"])
+        ]
     return wrong
 
 
@@ -53,7 +55,10 @@ def probes(documents):
 def probe_schemes(documents, configuration):
     """Probes use TLS if and only if the listener does."""
     tls = bool(configuration["ops"].get("tls"))
-    schemes = {container(documents)[name]["httpGet"].get("scheme") == "HTTPS" for name in ("livenessProbe", "readinessProbe", "startupProbe")}
+    schemes = {
+        container(documents)[name]["httpGet"].get("scheme") == "HTTPS"
+        for name in ("livenessProbe", "readinessProbe", "startupProbe")
+    }
     return [] if schemes == {tls} else ["the scheme of a probe is not that of the ops listener"]
 
 
@@ -87,7 +92,9 @@ def secrets(documents, keys):
     known = {name: {"tls.crt", "tls.key", "ca.crt", None} for name in issued} | keys
     for secret in of_kind(documents, "Secret"):
         known[secret["metadata"]["name"]] = set(secret["stringData"])
-    return [f"nothing makes {key} of {name}" for name, key in secret_references(documents) if key not in known.get(name, ())]
+    return [
+        f"nothing makes {key} of {name}" for name, key in secret_references(documents) if key not in known.get(name, ())
+    ]
 
 
 def mounts(documents):
@@ -95,7 +102,11 @@ def mounts(documents):
     wrong = []
     for metadata, pod in pods(documents):
         volumes = {one["name"] for one in pod.get("volumes", [])}
-        volumes |= {one["metadata"]["name"] for one in workload(documents)["spec"].get("volumeClaimTemplates", [])} if "name" not in metadata else set()
+        volumes |= (
+            {one["metadata"]["name"] for one in workload(documents)["spec"].get("volumeClaimTemplates", [])}
+            if "name" not in metadata
+            else set()
+        )
         mounted = {mount["name"] for one in pod["containers"] for mount in one.get("volumeMounts", [])}
         wrong += [f"volume {name} is not both defined and mounted" for name in volumes ^ mounted]
     return wrong
@@ -183,7 +194,9 @@ def routes(documents):
     wrong = []
     for route in of_kind(documents, "HTTPRoute"):
         (rule,) = route["spec"]["rules"]
-        if {(match["path"]["type"], match["path"]["value"]) for match in rule["matches"]} != {("Exact", path) for path in expected}:
+        if {(match["path"]["type"], match["path"]["value"]) for match in rule["matches"]} != {
+            ("Exact", path) for path in expected
+        }:
             wrong.append("the route has other paths")
         (backend,) = rule["backendRefs"]
         ports = named(documents, "Service", backend["name"])["spec"]["ports"]

@@ -27,7 +27,11 @@ def cluster(objects):
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [APPS]},
         "/api/v1": resources("v1"),
         "/apis/apps/v1": resources("apps/v1"),
-        "/api/v1/namespaces/kube-system": {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system"}},
+        "/api/v1/namespaces/kube-system": {
+            "kind": "Namespace",
+            "apiVersion": "v1",
+            "metadata": {"name": "kube-system"},
+        },
     }
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(discovery | objects))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -42,7 +46,8 @@ def cluster(objects):
 def resources(version):
     """Returns the answer of discovery for a version."""
     listed = [
-        {"name": f"{kind.lower()}s", "kind": kind, "namespaced": kind != "Namespace", "verbs": ["get"]} for kind in KINDS[version]
+        {"name": f"{kind.lower()}s", "kind": kind, "namespaced": kind != "Namespace", "verbs": ["get"]}
+        for kind in KINDS[version]
     ]
     return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
 

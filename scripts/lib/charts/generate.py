@@ -14,7 +14,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     write = parser.parse_args().write
-    stale = [path for path, text in (manifests.texts() | reference.texts()).items() if not is_current(path, text, write)]
+    stale = [
+        path for path, text in (manifests.texts() | reference.texts()).items() if not is_current(path, text, write)
+    ]
     if stale:
         sys.exit(f"error: {len(stale)} generated files differ from the chart; run scripts/charts --write")
 

@@ -88,7 +88,9 @@ def missing(values, schema, path):
         return []
     known = schema["properties"]
     lacking = [f"{path}{key}" for key in values if key not in known]
-    return lacking + [one for key in values if key in known for one in missing(values[key], known[key], f"{path}{key}.")]
+    return lacking + [
+        one for key in values if key in known for one in missing(values[key], known[key], f"{path}{key}.")
+    ]
 
 
 def unknown(values, schema, path):
@@ -112,7 +114,14 @@ def covered(path, described):
     return path in described or any(path.startswith(f"{one}.") for one in described & BLOCKS)
 
 
-BLOCKS = {"resources", "strategy", "autoscaling.behavior", "networkPolicy.dns.podLabels", "podSecurityContext", "securityContext"}
+BLOCKS = {
+    "resources",
+    "strategy",
+    "autoscaling.behavior",
+    "networkPolicy.dns.podLabels",
+    "podSecurityContext",
+    "securityContext",
+}
 
 
 if __name__ == "__main__":

@@ -62,7 +62,16 @@ class InstallTest(unittest.TestCase):
 
     def render(self, objects, *arguments):
         with cluster(objects) as configuration:
-            done = helm("template", "countersign", CHART, "--dry-run=server", "--disable-openapi-validation", "--kubeconfig", configuration, *arguments)
+            done = helm(
+                "template",
+                "countersign",
+                CHART,
+                "--dry-run=server",
+                "--disable-openapi-validation",
+                "--kubeconfig",
+                configuration,
+                *arguments,
+            )
         self.assertEqual(done.returncode, 0, done.stderr)
         return documents(done.stdout)
 

@@ -11,7 +11,7 @@ SECRET = """\
 #   kubectl --namespace countersign create secret generic countersign --from-file=master-key \\
 #     --from-literal=admin-token="$(openssl rand -hex 32)"{url}
 """
-URL = ' \\\n#     --from-literal=store-url=redis://redis.countersign:6379/0'
+URL = " \\\n#     --from-literal=store-url=redis://redis.countersign:6379/0"
 
 RESTRICTED = "pod-security.kubernetes.io/enforce: restricted"
 INJECTED = "istio-injection: enabled"
@@ -44,7 +44,13 @@ def manifest(path):
     """Returns the text of the manifest at that path."""
     example, label, purpose, url = MANIFESTS[path]
     rendered = template(
-        "--values", EXAMPLES / f"{example}.yaml", "--set", "restartOnConfigChange=false", "--set", "service.headless=false", "--skip-tests"
+        "--values",
+        EXAMPLES / f"{example}.yaml",
+        "--set",
+        "restartOnConfigChange=false",
+        "--set",
+        "service.headless=false",
+        "--skip-tests",
     )
     return f"{header(example, purpose, url)}{namespace(label)}{without_helm(rendered)}"
 

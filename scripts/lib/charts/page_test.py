@@ -76,7 +76,9 @@ class PageTest(unittest.TestCase):
             "COUNTERSIGN": os.environ.get("COUNTERSIGN", str(PROJECT / "target/debug/countersign")),
         }
         script = ["bash", "-euo", "pipefail", "-c", command]
-        return subprocess.run(script, cwd=self.place, env=variables, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            script, cwd=self.place, env=variables, capture_output=True, text=True, timeout=120, check=False
+        )
 
 
 def blocks(page, language):

@@ -9,7 +9,9 @@ def violations(pod):
     for volume in pod.get("volumes", []):
         wrong += [f"volume of type {kind}" for kind in volume.keys() - {"name"} - VOLUMES]
     for container in pod["containers"] + pod.get("initContainers", []):
-        wrong += [f"{container['name']}: {problem}" for problem in of_container(pod.get("securityContext", {}), container)]
+        wrong += [
+            f"{container['name']}: {problem}" for problem in of_container(pod.get("securityContext", {}), container)
+        ]
     return wrong
 
 

@@ -28,13 +28,17 @@ class RehearsalTest(unittest.TestCase):
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
         self.place = Path(place.name)
-        self.secrets = {"countersign": {"master-key": keygen(), "admin-token": admin_token(), "issuer-token": admin_token()}}
+        self.secrets = {
+            "countersign": {"master-key": keygen(), "admin-token": admin_token(), "issuer-token": admin_token()}
+        }
 
     def test_the_embedded_store_on_a_volume(self):
         with replica(rendered()["embedded"], self.secrets, self.place) as started:
             self.probes(f"http://{started.addresses['ops']}", None)
             self.succeeds(started.run("healthcheck", "--server", started.addresses["check"]))
-            created = self.succeeds(started.run("consumer", "create", "--name", "Printer", "--server", started.addresses["api"]))
+            created = self.succeeds(
+                started.run("consumer", "create", "--name", "Printer", "--server", started.addresses["api"])
+            )
             self.assertIn("Printer", created)
         self.assertTrue(self.place.joinpath("data/countersign/countersign.redb").exists())
 
@@ -103,11 +107,39 @@ class Authority:
     def issue(self, certificate):
         name, specification = certificate["metadata"]["name"], certificate["spec"]
         names = ",".join(f"DNS:{host}" for host in specification["dnsNames"])
-        usages = ",".join({"server auth": "serverAuth", "client auth": "clientAuth"}[one] for one in specification["usages"] if one.endswith("auth"))
+        usages = ",".join(
+            {"server auth": "serverAuth", "client auth": "clientAuth"}[one]
+            for one in specification["usages"]
+            if one.endswith("auth")
+        )
         directory = self.place / name
         directory.mkdir()
-        extensions = ["-addext", f"subjectAltName={names}", "-addext", f"extendedKeyUsage={usages}", "-addext", "basicConstraints=CA:FALSE"]
-        self.openssl("req", "-x509", "-days", "1", "-subj", f"/CN={name}", "-CA", "ca.pem", "-CAkey", "ca-key.pem", *extensions, *KEY, "-keyout", directory / "key.pem", "-out", directory / "tls.pem")
+        extensions = [
+            "-addext",
+            f"subjectAltName={names}",
+            "-addext",
+            f"extendedKeyUsage={usages}",
+            "-addext",
+            "basicConstraints=CA:FALSE",
+        ]
+        self.openssl(
+            "req",
+            "-x509",
+            "-days",
+            "1",
+            "-subj",
+            f"/CN={name}",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca-key.pem",
+            *extensions,
+            *KEY,
+            "-keyout",
+            directory / "key.pem",
+            "-out",
+            directory / "tls.pem",
+        )
         directory.joinpath("ca.pem").write_bytes(self.place.joinpath("ca.pem").read_bytes())
         return generated(directory)
 

@@ -99,7 +99,7 @@ class RenderedTest(unittest.TestCase):
                         kubernetes_validate.validate(one, version, strict=True)
 
     def test_a_mistake_in_a_resource_of_kubernetes_is_found(self):
-        (service, *_) = of_kind(rendered()["redis"], "Service")
+        service, *_ = of_kind(rendered()["redis"], "Service")
         wrong = service | {"spec": service["spec"] | {"selectr": {}}}
         with self.assertRaises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(wrong, "1.37", strict=True)
@@ -113,7 +113,7 @@ class RenderedTest(unittest.TestCase):
         )
 
     def test_mistakes_in_a_resource_of_an_operator_are_found(self):
-        (certificate, *_) = of_kind(rendered()["envoy-gateway"], "Certificate")
+        certificate, *_ = of_kind(rendered()["envoy-gateway"], "Certificate")
         for wrong in ({"secretNam": "x"}, {"secretName": 5}, {"usages": ["servr auth"]}):
             changed = certificate | {"spec": certificate["spec"] | wrong}
             self.assertNotEqual(operators.problems([changed]), [], wrong)
@@ -133,7 +133,9 @@ class ProgramTest(unittest.TestCase):
         self.assertIn("real", checked.stderr)
 
     def test_text_and_structure_give_the_same_configuration(self):
-        text = 'config: "[check]\\nrealm = \\"a\\\\n<b> ü\\"\\nmax_body_bytes = 5\\n[[route]]\\nmethods = [\\"GET\\"]\\n"'
+        text = (
+            'config: "[check]\\nrealm = \\"a\\\\n<b> ü\\"\\nmax_body_bytes = 5\\n[[route]]\\nmethods = [\\"GET\\"]\\n"'
+        )
         structure = 'config: { check: { realm: "a\\n<b> ü", max_body_bytes: 5 }, route: [{ methods: [GET] }] }'
         configurations = [toml(configuration(with_values(values))) for values in (text, structure)]
         self.assertEqual(*configurations)

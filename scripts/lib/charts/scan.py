@@ -56,7 +56,9 @@ def reports():
         # --skip-download keeps checkov from calling its vendor.
         options = ["--framework", "kubernetes", "--skip-download", "--quiet", "--compact", "--output", "json"]
         command = [sys.executable, TOOLS / "python/bin/checkov", *options, "--directory", directory]
-        done = subprocess.run(command, env=os.environ | {"HOME": directory}, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, env=os.environ | {"HOME": directory}, capture_output=True, text=True, timeout=120, check=False
+        )
     try:
         found = json.loads(done.stdout)
     except json.JSONDecodeError:
