@@ -14,8 +14,9 @@ import generate
 import manifests
 import pod_security
 import reference
-from paths import CHART
-from render import documents, pods
+from paths import CHART, EXAMPLES, PROJECT
+from render import documents, helm, pods, template
+from toml import toml
 
 
 class GeneratedTest(unittest.TestCase):
@@ -30,6 +31,19 @@ class GeneratedTest(unittest.TestCase):
         values = yaml.safe_load(CHART.joinpath("values.yaml").read_text(encoding="utf-8"))
         schema = json.loads(CHART.joinpath("values.schema.json").read_text(encoding="utf-8"))
         self.assertEqual([path for path in paths(values, schema, "") if not covered(path, described)], [])
+
+    def test_the_chart_has_the_version_of_the_program(self):
+        chart = yaml.safe_load(CHART.joinpath("Chart.yaml").read_text(encoding="utf-8"))
+        package = toml(PROJECT.joinpath("Cargo.toml").read_text(encoding="utf-8"))["package"]
+        self.assertEqual((chart["version"], chart["appVersion"]), (package["version"], package["version"]))
+
+    def test_the_packaged_chart_renders_the_same(self):
+        with tempfile.TemporaryDirectory() as directory:
+            packed = helm("package", CHART, "--destination", directory)
+            self.assertEqual(packed.returncode, 0, packed.stderr)
+            (package,) = Path(directory).iterdir()
+            values = ["--values", EXAMPLES / "production.yaml"]
+            self.assertEqual(helm("template", "countersign", package, *values).stdout, template(*values))
 
     def test_plain_manifests_need_no_helm(self):
         for path, text in manifests.texts().items():

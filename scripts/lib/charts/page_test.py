@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 from paths import CHART, EXAMPLES, PROJECT
+from render import examples, helm
 
 PAGE = PROJECT / "docs/kubernetes.md"
 
@@ -32,6 +33,14 @@ class PageTest(unittest.TestCase):
     def test_every_command_of_the_readme_exists(self):
         for command in blocks(CHART / "README.md", "sh"):
             self.succeeds(command)
+
+    def test_every_command_of_the_notes_exists(self):
+        for example in (EXAMPLES / "embedded.yaml", EXAMPLES / "envoy-gateway.yaml"):
+            installed = helm("install", "countersign", CHART, "--dry-run=client", "--values", example)
+            notes = installed.stdout.partition("\nNOTES:\n")[2].replace("\\\n", "")
+            commands = [line for line in notes.splitlines() if line.startswith(("  kubectl", "  helm"))]
+            self.assertGreaterEqual(len(commands), 4)
+            self.succeeds("\n".join(commands))
 
     def test_a_command_with_a_mistake_is_found(self):
         for command in (
@@ -58,7 +67,7 @@ class PageTest(unittest.TestCase):
 
     def test_the_page_names_every_example(self):
         text = PAGE.read_text(encoding="utf-8")
-        for example in EXAMPLES.glob("*.yaml"):
+        for example in examples():
             self.assertIn(f"deploy/helm/examples/{example.name})", text)
 
     def succeeds(self, command):

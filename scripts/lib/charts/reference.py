@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import dataclass
 
+import yaml
+
 from paths import CHART
 
 BEGIN = "<!-- The rest of this file is generated from values.yaml by scripts/charts --write. -->\n"
@@ -26,26 +28,28 @@ def values():
         if match := re.fullmatch(r"( *)# (.*)", line):
             comment.append(match[2])
         elif match := re.fullmatch(r"( *)([\w.-]+):(?: (.*))?", line):
-            depth = len(match[1]) // 2
-            parents = parents[:depth] + [match[2]]
+            parents = parents[: len(match[1]) // 2] + [match[2]]
+            path = ".".join(parents)
             if comment:
-                found.append(Value(".".join(parents), " ".join(comment), match[3] or block(lines, number, depth)))
+                found.append(Value(path, " ".join(comment), match[3] or block(path, lines, number)))
             comment = []
         else:
             comment = []
     return found
 
 
-def block(lines, number, depth):
-    """Returns the default that the lines below a key state, or "" if each of them has its own row."""
-    below = []
+def block(path, lines, number):
+    """Returns the default of a key with keys below it, or "" if each of these has its own row."""
+    depth = path.count(".") * 2
     for line in lines[number + 1 :]:
-        if line and len(line) - len(line.lstrip()) <= depth * 2:
+        if line and len(line) - len(line.lstrip()) <= depth:
             break
         if line.lstrip().startswith("#"):
             return ""
-        below.append(line.strip())
-    return " ".join(below)
+    default = yaml.safe_load("\n".join(lines))
+    for key in path.split("."):
+        default = default[key]
+    return yaml.safe_dump(default, default_flow_style=True, sort_keys=False, width=1000).strip()
 
 
 def table():
