@@ -91,7 +91,7 @@ def secrets(documents, keys):
     issued = {one["spec"]["secretName"] for one in of_kind(documents, "Certificate")}
     known = {name: {"tls.crt", "tls.key", "ca.crt", None} for name in issued} | keys
     for secret in of_kind(documents, "Secret"):
-        known[secret["metadata"]["name"]] = set(secret["stringData"])
+        known[secret["metadata"]["name"]] = set(secret["data"])
     return [
         f"nothing makes {key} of {name}" for name, key in secret_references(documents) if key not in known.get(name, ())
     ]

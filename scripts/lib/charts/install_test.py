@@ -54,11 +54,10 @@ class InstallTest(unittest.TestCase):
         given = ["--set-string", f"secrets.masterKey={key}", "--set-string", "secrets.adminToken=0123456789abcdef"]
         done = helm("template", "countersign", CHART, *given)
         self.assertEqual(done.returncode, 0, done.stderr)
-        secret = named(documents(done.stdout), "Secret")["stringData"]
-        self.assertEqual(secret, {"master-key": key, "admin-token": "0123456789abcdef"})
+        self.assertEqual(content(named(documents(done.stdout), "Secret")), {"master-key": key, "admin-token": "0123456789abcdef"})
 
     def secret(self, objects):
-        return named(self.render(objects), "Secret")["stringData"]
+        return content(named(self.render(objects), "Secret"))
 
     def render(self, objects, *arguments):
         with cluster(objects) as configuration:
@@ -74,6 +73,11 @@ class InstallTest(unittest.TestCase):
             )
         self.assertEqual(done.returncode, 0, done.stderr)
         return documents(done.stdout)
+
+
+def content(secret):
+    """Returns the decoded content of a Secret."""
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
 def stored(secret):

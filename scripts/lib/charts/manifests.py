@@ -6,7 +6,7 @@ from paths import EXAMPLES, PROJECT
 from render import template
 
 SECRET = """\
-#   countersign keygen > master-key
+#   (umask 077; countersign keygen > master-key)
 #   kubectl create namespace countersign
 #   kubectl --namespace countersign create secret generic countersign --from-file=master-key \\
 #     --from-literal=admin-token="$(openssl rand -hex 32)"{url}
