@@ -54,7 +54,9 @@ class InstallTest(unittest.TestCase):
         given = ["--set-string", f"secrets.masterKey={key}", "--set-string", "secrets.adminToken=0123456789abcdef"]
         done = helm("template", "countersign", CHART, *given)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(content(named(documents(done.stdout), "Secret")), {"master-key": key, "admin-token": "0123456789abcdef"})
+        self.assertEqual(
+            content(named(documents(done.stdout), "Secret")), {"master-key": key, "admin-token": "0123456789abcdef"}
+        )
 
     def secret(self, objects):
         return content(named(self.render(objects), "Secret"))

@@ -1,5 +1,8 @@
 """Countersign starts with what the chart renders, and its probes, `helm test` and commands in the pod succeed."""
 
+import contextlib
+import json
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -42,6 +45,30 @@ class RehearsalTest(unittest.TestCase):
             self.assertIn("Printer", created)
         self.assertTrue(self.place.joinpath("data/countersign/countersign.redb").exists())
 
+    def test_replicas_share_the_admin_token_and_the_master_key(self):
+        with redis(self.place) as url, contextlib.ExitStack() as stack:
+            self.secrets["countersign"]["store-url"] = url
+            first, second = [
+                stack.enter_context(replica(rendered()["redis"], self.secrets, self.directory(name))) for name in "ab"
+            ]
+            created = [
+                "consumer",
+                "create",
+                "--name",
+                "Printer",
+                "--output",
+                "json",
+                "--server",
+                first.addresses["api"],
+            ]
+            key = json.loads(self.succeeds(first.run(*created)))["consumer_key"]
+            # The token of the first one, for a record that the second one must decrypt.
+            shown = first.run("consumer", "get", key, "--server", second.addresses["api"])
+            self.assertIn("Printer", self.succeeds(shown))
+            other = {"countersign": self.secrets["countersign"] | {"master-key": keygen()}}
+            with self.assertRaisesRegex(AssertionError, "master_key_file"):
+                stack.enter_context(replica(rendered()["redis"], other, self.directory("c")))
+
     def test_mutual_tls_with_certificates_of_cert_manager(self):
         found = self.render(MUTUAL_TLS)
         self.issue(found)
@@ -62,6 +89,11 @@ class RehearsalTest(unittest.TestCase):
             del started.variables["COUNTERSIGN_CLIENT_CERTIFICATE"], started.variables["COUNTERSIGN_CLIENT_KEY"]
             refused = started.run("healthcheck", "--server", server, "--ca", "/secrets/tls/api/ca.crt")
             self.assertEqual((asked.returncode, refused.returncode), (0, 1), asked.stderr + refused.stderr)
+
+    def directory(self, name):
+        directory = self.place / name
+        directory.mkdir()
+        return directory
 
     def probes(self, server, context):
         """Calls the addresses of the probes until they succeed, as the kubelet does."""
@@ -148,6 +180,22 @@ class Authority:
 
 
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+@contextlib.contextmanager
+def redis(place):
+    """Runs a Redis, and yields its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = str(free.getsockname()[1])
+    command = ["redis-server", "--port", number, "--bind", "127.0.0.1", "--save", "", "--dir", place]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            ready = any("Ready to accept connections" in line for line in process.stdout)
+            assert ready, "redis-server does not start"
+            yield f"redis://127.0.0.1:{number}"
+        finally:
+            process.terminate()
 
 
 def keygen():
