@@ -60,7 +60,7 @@ GATEWAYS = (
         "istio-gateway",
         "Istio gateway",
         "deploy/istio/countersign.yaml",
-        (*ISTIO, "deploy/istio/issuing.yaml"),
+        (*ISTIO, "deploy/istio/policy.yaml", "deploy/istio/issuing.yaml"),
         realm="api",
     ),
     Example(

@@ -42,7 +42,10 @@ def through_envoy(write):
     runs = [*((example, NEWEST) for example in GATEWAYS), (GATEWAYS[-3], OLDEST)]
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(len(runs)) as threads:
         certificate = new_certificate(directory)
-        found = list(threads.map(lambda one: run(*one, certificate), runs))
+        try:
+            found = list(threads.map(lambda one: run(*one, certificate), runs))
+        except rows.Unexpected as problem:
+            sys.exit(f"error: {problem}")
     *columns, oldest = found
     example, _ = runs[-1]
     if oldest != columns[GATEWAYS.index(example)]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import ssl
@@ -94,6 +95,8 @@ class Proxied:
 
     def freeze(self):
         self.processes[0].send_signal(signal.SIGSTOP)
+        # Until all threads have stopped.
+        os.waitpid(self.processes[0].pid, os.WUNTRACED)
 
     def stop_countersign(self):
         self.processes[0].send_signal(signal.SIGCONT)

@@ -26,6 +26,11 @@ def bytes_in_form(gateway):
     return _answer(gateway, {**request, "body": b"item=\xff"})
 
 
+def exclamation_mark(gateway):
+    request = gateway.sign("POST", "/orders", "--form", "item=%21")
+    return _answer(gateway, {**request, "body": b"item=!"})
+
+
 def tampered(gateway):
     request = gateway.sign("GET", "/orders?page=2")
     return _denied(gateway, {**request, "target": "/orders?page=3"})
@@ -121,6 +126,7 @@ ROWS = (
     ("signed form", signed_form),
     ("signed form of 60 KB", long_form),
     ("signed form with bytes that are not UTF-8", bytes_in_form),
+    ("signed form with an unescaped `!`", exclamation_mark),
     ("tampered", tampered),
     ("replayed", replayed),
     ("unsigned", unsigned),
