@@ -6,6 +6,11 @@ from pathlib import Path
 import yaml
 
 HOST = "api.example.com"
+# The names of Countersign's Services, by the clusters of Envoy.
+SERVICE_HOSTS = {
+    "countersign": "countersign.countersign.svc.cluster.local",
+    "issuing": "countersign-issuing.countersign.svc.cluster.local",
+}
 TESTS = Path("tests/gateways")
 
 
@@ -23,6 +28,8 @@ class Example:
     realm: str = "orders"
     # Whether /oauth/ is reached through the gateway.
     has_issuing: bool = True
+    # Whether the gateway presents a client certificate to Countersign, with its tls.yaml.
+    has_client_certificate: bool = False
 
     def documents(self):
         """Returns the resources of the example, with Helm values as documents without a kind."""
@@ -36,6 +43,24 @@ class Example:
         common = read_all(TESTS / "common.yaml")[0]
         configuration["static_resources"]["clusters"] += common["static_resources"]["clusters"]
         return {**common, **configuration}
+
+    def envoy_with_tls(self):
+        """Returns that configuration with TLS to Countersign, or None if the example has none."""
+        if not any(file.endswith("/tls.yaml") for file in self.manifests):
+            return None
+        configuration = self.envoy()
+        for cluster in configuration["static_resources"]["clusters"]:
+            if cluster["name"] in ("countersign", "issuing"):
+                cluster["transport_socket"] = self._transport_socket(SERVICE_HOSTS[cluster["name"]])
+        return configuration
+
+    def _transport_socket(self, host):
+        text = (TESTS / "tls.yaml").read_text().replace("SERVICE", host)
+        socket = yaml.safe_load(text)
+        if self.has_client_certificate:
+            pair = {"certificate_chain": {"filename": "CERTIFICATE"}, "private_key": {"filename": "KEY"}}
+            socket["typed_config"]["common_tls_context"]["tls_certificates"] = [pair]
+        return socket
 
     def toml(self):
         """Returns the text of the configuration of Countersign."""
@@ -82,6 +107,7 @@ GATEWAYS = (
         "Envoy Gateway",
         *in_directory("envoy-gateway", "countersign.toml"),
         in_directory("envoy-gateway", "gateway.yaml", "tls.yaml"),
+        has_client_certificate=True,
     ),
     Example(
         "contour",

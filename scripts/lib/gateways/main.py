@@ -6,13 +6,14 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import consistency
 import manifests
 import rows
 import table
-from examples import GATEWAYS, HOST
+from examples import GATEWAYS, HOST, SERVICE_HOSTS, Example
 from proxied import Proxied
 
 NEWEST, OLDEST = (f"target/envoy/{version}/envoy" for version in ("1.40.0", "1.36.2"))
@@ -36,35 +37,51 @@ def parsed():
     return parser.parse_args()
 
 
+@dataclass(frozen=True)
+class Run:
+    """A gateway with a version of Envoy, with or without TLS to Countersign."""
+
+    example: Example
+    envoy: str
+    is_tls: bool
+
+    def results(self, certificate):
+        with Proxied(self.example, self.envoy, certificate, self.is_tls) as gateway:
+            return rows.results(gateway)
+
+
 def through_envoy(write):
     started = time.monotonic()
-    # One gateway also with the oldest Envoy, which must give the same results.
-    runs = [*((example, NEWEST) for example in GATEWAYS), (GATEWAYS[-3], OLDEST)]
+    # The second run of a gateway must have the same results as the first.
+    first = [Run(example, NEWEST, is_tls=False) for example in GATEWAYS]
+    second = [Run(example, OLDEST, is_tls=True) for example in GATEWAYS if example.envoy_with_tls()]
+    found = dict(zip(first + second, in_parallel(first + second), strict=True))
+    for run in second:
+        results, expected = found[run], found[Run(run.example, NEWEST, is_tls=False)]
+        if results != expected:
+            sys.exit(f"error: {run.example.title} with {run.envoy} and TLS to Countersign: {results}, not {expected}")
+    text = table.rendered([name for name, _ in rows.ROWS], [run.example.title for run in first], [found[run] for run in first])
+    table.compare(text, write)
+    print(f"{len(found)} gateways gave the documented results in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def in_parallel(runs):
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(len(runs)) as threads:
         certificate = new_certificate(directory)
         try:
-            found = list(threads.map(lambda one: run(*one, certificate), runs))
+            return list(threads.map(lambda run: run.results(certificate), runs))
         except rows.Unexpected as problem:
             sys.exit(f"error: {problem}")
-    *columns, oldest = found
-    example, _ = runs[-1]
-    if oldest != columns[GATEWAYS.index(example)]:
-        sys.exit(f"error: {example.title} with the oldest Envoy: {oldest}, not {columns[GATEWAYS.index(example)]}")
-    text = table.rendered([name for name, _ in rows.ROWS], [one.title for one in GATEWAYS], columns)
-    table.compare(text, write)
-    print(f"{len(runs)} gateways gave the documented results in {time.monotonic() - started:.0f} s", file=sys.stderr)
-
-
-def run(example, envoy, certificate):
-    with Proxied(example, envoy, certificate) as gateway:
-        return rows.results(gateway)
 
 
 def new_certificate(directory):
+    """Returns the files of one certificate for all: the gateway's, Countersign's, and that of the gateway as a client."""
     certificate, key = (str(Path(directory, name)) for name in ("certificate.pem", "key.pem"))
-    names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    names = ",".join(f"DNS:{name}" for name in (HOST, *SERVICE_HOSTS.values()))
+    extensions = ["-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE"]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command = ["openssl", "req", "-x509", *curve, "-days", "2", *names, "-keyout", key, "-out", certificate]
+    options = [*curve, "-days", "2", "-subj", f"/CN={HOST}", *extensions]
+    command = ["openssl", "req", "-x509", *options, "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return certificate, key
 

@@ -39,8 +39,8 @@ SETTINGS = {
 class Proxied:
     """The running processes of one gateway, which stop when the context ends."""
 
-    def __init__(self, example, envoy, certificate):
-        self.example, self._envoy, self._certificate = example, envoy, certificate
+    def __init__(self, example, envoy, certificate, is_tls=False):
+        self.example, self._envoy, self._certificate, self._is_tls = example, envoy, certificate, is_tls
         self.log = LOGS / f"{example.name}-{Path(envoy).parent.name}"
 
     def __enter__(self):
@@ -127,6 +127,8 @@ class Proxied:
         settings = dict(SETTINGS)
         if self.example.name == "istio-gateway":
             settings["COUNTERSIGN_HTTP__PUBLIC_URL"] = f"https://{HOST}"
+        if self._is_tls:
+            settings.update(self._tls_settings())
         self._start(command, log, settings)
 
         def ports():
@@ -137,8 +139,16 @@ class Proxied:
 
         return self._wait_for(ports, log)
 
+    def _tls_settings(self):
+        listeners = ("CHECK", "HTTP")
+        files = {"CERTIFICATE_FILE": self._certificate[0], "KEY_FILE": self._certificate[1]}
+        if self.example.has_client_certificate:
+            files["CLIENT_CA_FILE"] = self._certificate[0]
+        return {f"COUNTERSIGN_{one}__TLS__{name}": file for one in listeners for name, file in files.items()}
+
     def _start_envoy(self, upstream_port):
-        configuration, log = self.example.envoy(), self.log / "envoy.log"
+        log = self.log / "envoy.log"
+        configuration = self.example.envoy_with_tls() if self._is_tls else self.example.envoy()
         self._has_tls = any(
             "transport_socket" in chain
             for listener in configuration["static_resources"]["listeners"]
@@ -180,8 +190,8 @@ class Proxied:
     def _wait_for(self, read, log):
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and all(process.poll() is None for process in self.processes):
-            # The file or the socket may not exist yet.
-            with contextlib.suppress(OSError, HTTPException):
+            # The file or the socket may not exist yet, or the file may be incomplete.
+            with contextlib.suppress(OSError, ValueError, HTTPException):
                 value = read()
                 if value:
                     return value
