@@ -21,7 +21,8 @@ NEWEST, OLDEST = (f"target/envoy/{version}/envoy" for version in ("1.40.0", "1.3
 
 def main():
     arguments = parsed()
-    problems = [*manifests.problems(GATEWAYS), *consistency.problems(GATEWAYS)]
+    # With an unknown field, the others cannot be compared.
+    problems = manifests.problems(GATEWAYS) or consistency.problems(GATEWAYS)
     if problems:
         sys.exit("\n".join(f"error: {problem}" for problem in problems))
     count = sum(len(example.documents()) for example in GATEWAYS)

@@ -113,7 +113,8 @@ class Proxied:
             yield connection
 
     def _record(self, environ, start_response):
-        self.received.append(environ)
+        # Without the variables of this process, which are not for messages.
+        self.received.append({name: value for name, value in environ.items() if name.startswith("HTTP_")})
         length = int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"].read(length)
         return upstream.headers(environ, start_response)
