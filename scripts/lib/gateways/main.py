@@ -48,7 +48,10 @@ class Run:
 
     def results(self, certificate):
         with Proxied(self.example, self.envoy, certificate, self.is_tls) as gateway:
-            return rows.results(gateway)
+            results = rows.results(gateway)
+        if "eprecated" in (gateway.log / "envoy.log").read_text():
+            raise rows.Unexpected(f"{gateway.log}/envoy.log: the configuration has deprecated settings")
+        return results
 
 
 def through_envoy(write):

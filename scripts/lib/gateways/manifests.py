@@ -19,10 +19,17 @@ PACKAGES = "target/gateways/npm"
 
 def problems(examples):
     """Returns the mistakes in the manifests of all examples."""
+    return unknown_in(examples) + invalid(examples)
+
+
+def unknown_in(examples):
     fields = read_all(TESTS / "fields.yaml")[0]
-    documents = [(example.name, document) for example in examples for document in example.documents()]
-    found = [f"{name}: {one}" for name, document in documents for one in unknown(document, fields)]
-    return found + invalid(documents)
+    return [
+        f"{example.name}: {one}"
+        for example in examples
+        for document in example.documents()
+        for one in unknown(document, fields)
+    ]
 
 
 def unknown(document, fields):
@@ -59,8 +66,9 @@ def is_permitted(value, expected):
     return bool(check(value)) if check else value in expected.split(" | ")
 
 
-def invalid(documents):
+def invalid(examples):
     """Returns the mistakes that the published schemas find."""
+    documents = [(example.name, document) for example in examples for document in example.documents()]
     checked = [(name, one) for name, one in documents if str(one.get("apiVersion")).split("/")[0] in PUBLISHED]
     command = ["node", "scripts/lib/gateways/schemas.mjs", PACKAGES]
     text = json.dumps([document for _, document in checked])

@@ -61,13 +61,14 @@ class Proxied:
     def __exit__(self, *_exception):
         self._ending.close()
 
-    def sign(self, method, target, *options):
+    def sign(self, method, target, *options, port=None):
         """Returns a request signed by `countersign sign` for the URL that clients call."""
-        url = f"{self.example.scheme}://{HOST}{target}"
+        host = f"{HOST}:{port}" if port else HOST
+        url = f"{self.example.scheme}://{host}{target}"
         command = [COUNTERSIGN, "sign", method, url, *self.credentials, *options, "--output=json"]
         signed = json.loads(run(command))
         found = urlsplit(signed["url"])
-        headers = {"Authorization": signed["authorization"], "Content-Type": signed["content_type"]}
+        headers = {"Host": host, "Authorization": signed["authorization"], "Content-Type": signed["content_type"]}
         return {
             "method": method,
             "target": f"{found.path}?{found.query}" if found.query else found.path,
@@ -82,13 +83,14 @@ class Proxied:
         with self._connected(port) as connection:
             connection.putrequest(request["method"], request["target"], skip_host=True, skip_accept_encoding=True)
             headers = {"Host": HOST, **request["headers"]}
-            if request["body"]:
+            is_chunked = "Transfer-Encoding" in headers
+            if request["body"] and not is_chunked:
                 headers["Content-Length"] = str(len(request["body"]))
             for name, value in headers.items():
                 connection.putheader(name, value)
             # Envoy may respond before it has read a long body.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.endheaders(request["body"] or None)
+                connection.endheaders(request["body"] or None, encode_chunked=is_chunked)
             response = connection.getresponse()
             body = response.read().decode()
         return response.status, response.headers, body, self.received[-1] if self.received else None
@@ -115,8 +117,7 @@ class Proxied:
     def _record(self, environ, start_response):
         # Without the variables of this process, which are not for messages.
         self.received.append({name: value for name, value in environ.items() if name.startswith("HTTP_")})
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        environ["wsgi.input"].read(length)
+        read_body(environ)
         return upstream.headers(environ, start_response)
 
     def _start_countersign(self):
@@ -214,6 +215,16 @@ def replaced(value, ports, texts):
         if "retry_policy" in value:
             result["retry_policy"]["retry_back_off"]["max_interval"] = f"{CHECK_TIMEOUT}s"
     return result
+
+
+def read_body(environ):
+    """Reads the body, so that the connection is not reset when it is closed."""
+    body = environ["wsgi.input"]
+    if environ.get("HTTP_TRANSFER_ENCODING") != "chunked":
+        body.read(int(environ.get("CONTENT_LENGTH") or 0))
+        return
+    while length := int(body.readline(), 16):
+        body.read(length + len("\r\n"))
 
 
 def port_of(address):

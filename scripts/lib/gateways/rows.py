@@ -26,6 +26,11 @@ def bytes_in_form(gateway):
     return _answer(gateway, {**request, "body": b"item=\xff"})
 
 
+def chunked_form(gateway):
+    request = gateway.sign("POST", "/orders", "--form", "item=book")
+    return _answer(gateway, {**request, "headers": {**request["headers"], "Transfer-Encoding": "chunked"}})
+
+
 def exclamation_mark(gateway):
     request = gateway.sign("POST", "/orders", "--form", "item=%21")
     return _answer(gateway, {**request, "body": b"item=!"})
@@ -70,6 +75,10 @@ def forged_with_underscores(gateway):
 def false_scheme(gateway):
     other = {"http": "https", "https": "http"}[gateway.example.scheme]
     return _with_header(gateway, "X-Forwarded-Proto", other)
+
+
+def port_in_host(gateway):
+    return _answer(gateway, gateway.sign("GET", "/orders", port=8443))
 
 
 def escaped_tilde(gateway):
@@ -127,6 +136,7 @@ ROWS = (
     ("signed form of 60 KB", long_form),
     ("signed form with bytes that are not UTF-8", bytes_in_form),
     ("signed form with an unescaped `!`", exclamation_mark),
+    ("signed form without Content-Length", chunked_form),
     ("tampered", tampered),
     ("replayed", replayed),
     ("unsigned", unsigned),
@@ -134,6 +144,7 @@ ROWS = (
     ("signed, with a forged `X-Consumer-Username`", forged),
     ("signed, with a forged `x_consumer_username`", forged_with_underscores),
     ("signed, with a false `X-Forwarded-Proto`", false_scheme),
+    ("signed URL and `Host` with port 8443", port_in_host),
     ("signed path `/~ann`", plain_tilde),
     ("signed path `/%7Eann`", escaped_tilde),
     ("signed path `/orders//7`", two_slashes),
