@@ -31,8 +31,9 @@ def problems(examples):
 
 def ports_of_services():
     """Returns the ports of the Services of Countersign, by name."""
-    found = (one for one in read_all(SERVICES) if one["kind"] == "Service" and one["metadata"]["namespace"] == "countersign")
-    return {one["metadata"]["name"]: {port["port"] for port in one["spec"]["ports"]} for one in found}
+    found = (one for one in read_all(SERVICES) if one["kind"] == "Service")
+    ours = (one for one in found if one["metadata"]["namespace"] == "countersign")
+    return {one["metadata"]["name"]: {port["port"] for port in one["spec"]["ports"]} for one in ours}
 
 
 def opens(example):
@@ -53,7 +54,8 @@ def references(example, services):
                 if namespace != "countersign" or value["port"] not in services[value["name"]]:
                     yield f"{value['name']}.{namespace}:{value['port']} is no port of Countersign"
             if isinstance(value, str):
-                yield from (f"{name} is no Service of Countersign" for name in DNS.findall(value) if name not in services)
+                unknown = set(DNS.findall(value)) - set(services)
+                yield from (f"{name} is no Service of Countersign" for name in unknown)
 
 
 def limits(example, defaults):
@@ -74,8 +76,9 @@ def exemptions(example):
     routes = {one["metadata"]["name"]: one for one in documents if one.get("kind") == "HTTPRoute"}
     exempt = [routes[ref["name"]] for one in documents if is_exemption(one) for ref in one["spec"]["targetRefs"]]
     exempt += [holder for _, value, holder in walk(documents) if value == {"disabled": True}]
-    for backends in (value for route in exempt for name, value, _ in walk(route) if name in ("backendRefs", "services")):
-        yield from (f"requests to {one['name']} are not checked" for one in backends if one["name"] != "countersign-issuing")
+    lists = (value for route in exempt for name, value, _ in walk(route) if name in ("backendRefs", "services"))
+    others = (one["name"] for backends in lists for one in backends if one["name"] != "countersign-issuing")
+    yield from (f"requests to {name} are not checked" for name in others)
 
 
 def is_exemption(policy):

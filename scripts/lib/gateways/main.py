@@ -26,7 +26,7 @@ def main():
     if problems:
         sys.exit("\n".join(f"error: {problem}" for problem in problems))
     count = sum(len(example.documents()) for example in GATEWAYS)
-    print(f"{count} resources of {len(GATEWAYS)} gateways follow their schemas and agree with Countersign", file=sys.stderr)
+    say(f"{count} resources of {len(GATEWAYS)} gateways follow their schemas and agree with Countersign")
     if not arguments.manifests:
         through_envoy(arguments.write)
 
@@ -63,10 +63,10 @@ def through_envoy(write):
     for run in second:
         results, expected = found[run], found[Run(run.example, NEWEST, is_tls=False)]
         if results != expected:
-            sys.exit(f"error: {run.example.title} with {run.envoy} and TLS to Countersign: {results}, not {expected}")
-    text = table.rendered([name for name, _ in rows.ROWS], [run.example.title for run in first], [found[run] for run in first])
-    table.compare(text, write)
-    print(f"{len(found)} gateways gave the documented results in {time.monotonic() - started:.0f} s", file=sys.stderr)
+            sys.exit(f"error: {run.example.title} with {run.envoy} and TLS: {results}, not {expected}")
+    columns = {run.example.title: found[run] for run in first}
+    table.compare(table.rendered([name for name, _ in rows.ROWS], columns), write)
+    say(f"{len(found)} gateways gave the documented results in {time.monotonic() - started:.0f} s")
 
 
 def in_parallel(runs):
@@ -79,7 +79,7 @@ def in_parallel(runs):
 
 
 def new_certificate(directory):
-    """Returns the files of one certificate for all: the gateway's, Countersign's, and that of the gateway as a client."""
+    """Returns the files of one certificate for all: of the gateway, as a server and as a client, and of Countersign."""
     certificate, key = (str(Path(directory, name)) for name in ("certificate.pem", "key.pem"))
     names = ",".join(f"DNS:{name}" for name in (HOST, *SERVICE_HOSTS.values()))
     extensions = ["-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE"]
@@ -88,6 +88,10 @@ def new_certificate(directory):
     command = ["openssl", "req", "-x509", *options, "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return certificate, key
+
+
+def say(message):
+    print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":

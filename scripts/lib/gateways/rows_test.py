@@ -44,9 +44,9 @@ class Answers(unittest.TestCase):
             rows.tampered(Gateway(401, IDENTITY))
 
     def test_a_forged_identity_and_credentials_at_the_upstream(self):
-        for seen in ({**IDENTITY, "HTTP_X_CONSUMER_USERNAME": "mallory"}, {**IDENTITY, "HTTP_AUTHORIZATION": "OAuth …"}):
-            with self.subTest(seen), self.assertRaises(rows.Unexpected):
-                rows.forged(Gateway(200, seen))
+        for wrong in ({"HTTP_X_CONSUMER_USERNAME": "mallory"}, {"HTTP_AUTHORIZATION": "OAuth …"}):
+            with self.subTest(wrong), self.assertRaises(rows.Unexpected):
+                rows.forged(Gateway(200, {**IDENTITY, **wrong}))
 
     def test_settings_that_did_not_arrive(self):
         with self.assertRaises(rows.Unexpected):

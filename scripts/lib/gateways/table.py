@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 
 PAGE = Path("docs/gateways/README.md")
-BEGIN, END = "<!-- The next lines are written by scripts/gateways --write. -->\n", "<!-- End of the written lines. -->\n"
+BEGIN = "<!-- The next lines are written by scripts/gateways --write. -->\n"
+END = "<!-- End of the written lines. -->\n"
 
 
-def rendered(names, titles, columns):
-    """Returns the table in Markdown, with a column for each gateway."""
-    lines = [["request", *titles], ["---"] * (len(titles) + 1)]
-    lines += [[name, *(column[at] for column in columns)] for at, name in enumerate(names)]
+def rendered(names, columns):
+    """Returns the table in Markdown, with a column of results for each title."""
+    lines = [["request", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[name, *(column[at] for column in columns.values())] for at, name in enumerate(names)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
