@@ -5,6 +5,7 @@ repository, so that links stay as they are. A link to a source of the reference 
 of it. Fails with a list if a page is not in docs/SUMMARY.md, or a link leads nowhere.
 """
 
+import html
 import posixpath
 import re
 import shutil
@@ -51,6 +52,8 @@ def stage(root, destination):
             write(source / staged_as(page), site.rewritten(page, at=page))
     for file in sorted(site.linked):
         copy(root / file, source / file)
+    for directory, files in site.listed.items():
+        write(source / directory / "index.html", listing(directory, files))
     site.problems += [f"{page} is not in {SUMMARY}" for page in unlisted(root, pages)]
     return [*pages, *site.linked], site.problems
 
@@ -68,17 +71,17 @@ def unlisted(root, pages):
 
 
 class Site:
-    """The links of all pages: `linked` has the files that are not pages."""
+    """The links of all pages: `linked` has the files that are not pages, `listed` the files of linked directories."""
 
     def __init__(self, root, pages):
-        self.root, self.pages, self.linked, self.problems = root, set(pages), set(), []
+        self.root, self.pages, self.linked, self.listed, self.problems = root, set(pages), set(), {}, []
 
     def rewritten(self, page, at):
         """The text of a page that is staged `at` a path, with links to the pages that are made."""
         lines, fenced = [], False
         for line in (self.root / page).read_text().splitlines(keepends=True):
             fenced ^= bool(FENCE.match(line))
-            is_code = fenced or line.startswith("    ")
+            is_code = fenced or (line.startswith("    ") and page != SUMMARY)
             lines.append(line if is_code else LINK.sub(lambda match: self._link(match, page, at), line))
         return "".join(lines)
 
@@ -90,7 +93,7 @@ class Site:
         if path in MADE:
             path, anchor = MADE[path], ""
         elif (self.root / path).is_dir():
-            self.problems.append(f"{page} links to the directory {target}: link to a file in it")
+            path = self._directory(path)
         elif not (self.root / path).is_file():
             self.problems.append(f"{page} links to {target}, which does not exist")
         elif path.endswith(".md"):
@@ -99,6 +102,23 @@ class Site:
         else:
             self.linked.add(path)
         return before + posixpath.relpath(staged_as(path), posixpath.dirname(at) or ".") + anchor + after
+
+    def _directory(self, path):
+        """The page of a directory: its README, or a list of its files."""
+        readme = f"{path}/README.md"
+        if readme in self.pages:
+            return readme
+        files = (file for file in (self.root / path).rglob("*") if file.is_file())
+        self.listed[path] = sorted(file.relative_to(self.root).as_posix() for file in files)
+        self.linked.update(self.listed[path])
+        return f"{path}/index.html"
+
+
+def listing(directory, files):
+    """A page with links to the files of a directory."""
+    names = (posixpath.relpath(file, directory) for file in files)
+    rows = "".join(f'<li><a href="{name}">{name}</a></li>' for name in map(html.escape, names))
+    return f"<!doctype html><meta charset=utf-8><title>{directory}</title><h1>{directory}</h1><ul>{rows}</ul>"
 
 
 def staged_as(page):

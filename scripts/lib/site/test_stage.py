@@ -41,10 +41,14 @@ class Stage(unittest.TestCase):
         self.assertEqual(self.problems(), ["docs/gateways/b.md is not in docs/SUMMARY.md"])
 
     def test_a_link_that_leads_nowhere_is_a_problem(self):
-        self.write("docs/a.md", "[x](gone.md) [y](../deploy)")
-        gone, directory = self.problems()
-        self.assertEqual(gone, "docs/a.md links to gone.md, which does not exist")
-        self.assertIn("links to the directory ../deploy", directory)
+        self.write("docs/a.md", "[x](gone.md)")
+        self.assertEqual(self.problems(), ["docs/a.md links to gone.md, which does not exist"])
+
+    def test_a_directory_gets_a_list_of_its_files(self):
+        self.write("docs/a.md", "[y](../deploy)")
+        self.assertEqual(self.problems(), [])
+        self.assertEqual((self.staged / "docs/a.md").read_text(), "[y](../deploy/index.html)")
+        self.assertIn('<a href="x.toml">', (self.staged / "deploy/index.html").read_text())
 
 
 class Commands(unittest.TestCase):
