@@ -32,16 +32,21 @@ def settings(text):
 
 
 def commands(program):
-    """The --help of the program and of each of its commands."""
     page = ["# Every command\n\n`countersign COMMAND --help` prints these texts.\n\n"]
+    for command, text in helps(program):
+        title = " ".join(("countersign", *command))
+        page.append(f"## {title}\n\n{block('text', text)}")
+    return "".join(page)
+
+
+def helps(program):
+    """The program and each of its commands, as a tuple of words, with its --help."""
     waiting = [()]
     while waiting:
         command = waiting.pop(0)
         text = subprocess.run([program, *command, "--help"], check=True, capture_output=True, text=True).stdout
-        title = " ".join(("countersign", *command))
-        page.append(f"## {title}\n\n{block('text', text)}")
+        yield command, text
         waiting[:0] = [(*command, name) for name in subcommands(text)]
-    return "".join(page)
 
 
 def subcommands(text):
