@@ -62,7 +62,7 @@ def commands(text):
         joined = re.sub(r"\\\n\s*", " ", block)
         lines = [line.removeprefix("$ ") for line in joined.splitlines()]
         if "──" not in block and any(name(line) == "countersign" or name(line) in KNOWN for line in lines):
-            yield from (line for line in lines if re.match(r"(sudo )?[a-z(./][\w./-]*( |$)", line))
+            yield from (line for line in lines if re.match(r"(sudo |\w+=\S* )*[a-z(./][\w./-]*( |$)", line))
 
 
 def blocks(text):
