@@ -23,7 +23,6 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthReporter;
 
 use super::health_service::ConnectionHealth;
-use super::service_manager::ReloadReport;
 use crate::clock::{Clock, UnixTime};
 use crate::store::{StoreError, StoreErrorKind, StoreHealth};
 use crate::telemetry::Metrics;
@@ -119,12 +118,10 @@ impl HealthMonitor {
         self.state.subscribe()
     }
 
-    /// Reports a reload to the service manager, except before the first readiness and during the drain:
-    /// its end would report that the service is ready.
-    pub(super) fn reload_report(&self) -> Option<ReloadReport> {
+    /// Returns true from the first readiness until the drain.
+    pub(super) fn is_serving(&self) -> bool {
         let is_draining = self.state.borrow().readiness == Readiness::Draining;
-        let is_serving = self.was_ready.load(Ordering::Relaxed) && !is_draining;
-        is_serving.then(ReloadReport::begin)
+        self.was_ready.load(Ordering::Relaxed) && !is_draining
     }
 
     /// Makes synthetic checks and publishes the readiness, until the future is dropped.
