@@ -293,7 +293,7 @@ fn display(
     wire: &WireParameters<'_>,
     reveal: bool,
 ) -> DisplayString {
-    match variant.base_string(wire) {
+    match variant.clone().masked_as(wire).base_string(wire) {
         Some(text) => DisplayString::of(&text, reveal),
         None => DisplayString::default(),
     }

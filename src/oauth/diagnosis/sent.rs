@@ -43,12 +43,6 @@ impl<'e> SentParameters<'e> {
         }
     }
 
-    /// Returns whether names and values may be shown. Otherwise no change may make a name of a value,
-    /// because a masked base string shows names.
-    pub(super) const fn may_be_shown(&self) -> bool {
-        self.reveal
-    }
-
     /// Returns every parameter in the order of the wire.
     pub(super) fn iter(&self) -> impl Iterator<Item = &SentParameter<'e>> + Clone {
         self.parameters.iter()

@@ -38,9 +38,14 @@ fn separators<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
             if !segment.contains(&by) {
                 return None;
             }
-            let parts: Vec<_> = segment.split(|&byte| byte == by).collect();
-            let parts = parts.into_iter().filter(|part| !part.is_empty());
-            Some(parts.map(|part| of_segment(one, part)).collect())
+            let parts = segment.split(|&byte| byte == by).enumerate();
+            let parts = parts.filter(|(_, part)| !part.is_empty());
+            let list = parts.map(|(at, part)| SignedParameter {
+                // Behind the first separator, the name is a part of the value.
+                hides_name: at > 0,
+                ..of_segment(one, part)
+            });
+            Some(list.collect())
         })
     };
     split(b';')

@@ -104,11 +104,12 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
             false => SignedParameter {
                 name: Cow::Owned(encoded(&one.value).into_bytes()),
                 value: Cow::Owned(encoded(&one.name).into_bytes()),
+                hides_name: true,
                 ..one.signed()
             },
         })
         .collect();
-    sent.application().next().filter(|_| sent.may_be_shown())?;
+    sent.application().next()?;
     let change = instead(MismatchCause::ValuesChanged, list).guess();
     Some(change.with_remedy(Some(EXCHANGED)))
 }

@@ -15,6 +15,7 @@ mod diagnosis_client;
 mod diagnosis_encoding;
 mod diagnosis_guesses;
 mod diagnosis_location;
+mod diagnosis_masks;
 mod diagnosis_parameters;
 mod diagnosis_path;
 mod diagnosis_protocol;
