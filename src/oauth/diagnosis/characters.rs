@@ -77,6 +77,10 @@ pub(super) type SentText<'p> = (&'p [u8], &'p [u8]);
 /// Returns the cause and the remedy of a client that signs these texts as it sends them, if it uses
 /// a known encoder for both.
 pub(super) fn encoder_of(texts: &[SentText<'_>]) -> Option<(MismatchCause, String)> {
+    let len: usize = texts.iter().map(|(raw, _)| raw.len()).sum();
+    if len > MAX_COMPARED_LEN {
+        return None;
+    }
     let present: ByteSet = texts
         .iter()
         .flat_map(|(_, text)| text.iter().copied())
@@ -354,6 +358,9 @@ const BASE64: &[u8] = b"+=&";
 
 /// Those, and the space.
 const OTHER_CHARACTERS: &[u8] = b"+=& ";
+
+/// The longest texts together, in bytes, that are compared with every encoder.
+const MAX_COMPARED_LEN: usize = 8 * 1024;
 
 /// The most characters of which the search leaves every two plain.
 const MAX_COUPLED: usize = 6;

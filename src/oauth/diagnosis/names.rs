@@ -14,6 +14,9 @@ use super::spelling::listed;
 
 /// Returns every change of names that would differ from the sent ones.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    if !sent.has_short_names() {
+        return Vec::new();
+    }
     let change = |list, remedy| {
         instead(MismatchCause::NamesChanged, list)
             .with_remedy(Some(remedy))

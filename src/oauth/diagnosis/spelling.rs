@@ -11,8 +11,10 @@ use super::sent::{SentParameter, SentParameters};
 
 /// Returns every change of names and separators that would differ from the sent parameters.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let mut changes = names(sent);
-    changes.extend(separators(sent));
+    let mut changes = separators(sent);
+    if sent.has_short_names() {
+        changes.extend(names(sent));
+    }
     changes
 }
 

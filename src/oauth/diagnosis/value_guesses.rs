@@ -13,8 +13,7 @@ use super::value_texts::{CHANGES, ValueChange};
 
 /// Returns every change of values that would differ from the sent ones.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let len: usize = sent.application().map(|one| one.value.len()).sum();
-    if len > MAX_TOTAL_LEN {
+    if !sent.has_short_names() || !sent.has_short_values() {
         return Vec::new();
     }
     let mut changes: Vec<_> = CHANGES
@@ -113,9 +112,6 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
     let change = instead(MismatchCause::ValuesChanged, list).guess();
     Some(change.with_remedy(Some(EXCHANGED)))
 }
-
-/// The longest values together, in bytes, that are spelled in other ways.
-const MAX_TOTAL_LEN: usize = 8 * 1024;
 
 /// The most values that are changed one by one.
 const MAX_SINGLES: usize = 6;

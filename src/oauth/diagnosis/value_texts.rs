@@ -394,7 +394,7 @@ const NOTHING: [&str; 8] = [
 ];
 
 /// The longest value that is spelled otherwise, in bytes.
-const MAX_LEN: usize = 4096;
+const MAX_LEN: usize = 1024;
 
 /// The most digits of an integer.
 const MAX_DIGITS: usize = 20;
