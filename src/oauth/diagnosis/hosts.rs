@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::MismatchEvidence;
 use super::forwarded::{ForwardedHeader, listed};
 use super::named_url::{NamedUrl, decoded_realm};
+use super::{MismatchEvidence, remedy};
 
 /// The source of a candidate authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct HostCandidate {
     pub(super) is_one_of_many: bool,
     /// No header and no other part of the request names it.
     pub(super) is_guess: bool,
+    /// A remedy that is more precise than that of the source.
+    pub(super) remedy: Option<&'static str>,
 }
 
 /// Returns every candidate for another host, the likely ones first.
@@ -99,6 +101,7 @@ fn with_ports(
             is_verbatim: false,
             is_one_of_many: false,
             is_guess: false,
+            remedy: None,
         })
         .collect();
     candidates.extend(capitals.then(|| verbatim(authority.to_vec(), source)));
@@ -119,12 +122,14 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
             is_verbatim: false,
             is_one_of_many: false,
             is_guess: false,
+            remedy: None,
         }));
     }
     candidates.extend(other_spelling(host).map(|other| {
         let is_verbatim = !other.is_ascii();
         HostCandidate {
             is_verbatim,
+            remedy: is_verbatim.then_some(remedy::HOST_IN_UNICODE),
             ..verbatim(joined(&other, port), HostSource::Spelling)
         }
     }));
@@ -137,6 +142,7 @@ fn with_user(sent: &[u8]) -> impl Iterator<Item = HostCandidate> {
     let lower = sent.to_ascii_lowercase();
     USERS.into_iter().map(move |user| HostCandidate {
         is_one_of_many: true,
+        remedy: Some(remedy::HOST_WITH_USER),
         ..verbatim([user, b"@", &lower].concat(), HostSource::Spelling)
     })
 }
@@ -148,6 +154,7 @@ const fn verbatim(authority: Vec<u8>, source: HostSource) -> HostCandidate {
         is_verbatim: true,
         is_one_of_many: false,
         is_guess: false,
+        remedy: None,
     }
 }
 

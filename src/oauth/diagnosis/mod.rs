@@ -56,6 +56,7 @@ mod host_guesses;
 mod hosts;
 mod joined;
 mod json;
+mod json_value;
 mod keys;
 mod location;
 mod method;

@@ -53,6 +53,8 @@ struct PathChange {
     is_likely: bool,
     is_one_of_many: bool,
     is_guess: bool,
+    /// Neither the request nor a header names it.
+    is_assumed: bool,
 }
 
 impl PathChange {
@@ -64,6 +66,7 @@ impl PathChange {
             is_likely: false,
             is_one_of_many: false,
             is_guess: false,
+            is_assumed: false,
         }
     }
 
@@ -82,12 +85,17 @@ impl PathChange {
         self
     }
 
+    const fn assumed(mut self) -> Self {
+        self.is_assumed = true;
+        self
+    }
+
     fn change<'e>(self) -> BaseStringChange<'e> {
         let path = self.path;
         let change = BaseStringChange::new(self.cause, BaseStringPart::Path, move |variant| {
             variant.path = Cow::Owned(path.clone());
         });
-        let change = change.with_remedy(self.remedy);
+        let change = change.with_remedy(self.remedy).assumed(self.is_assumed);
         if self.is_guess {
             return change.guess();
         }
@@ -156,7 +164,7 @@ fn script(whole: &[u8]) -> Vec<PathChange> {
     }
     paths
         .into_iter()
-        .map(|path| PathChange::new(MismatchCause::PathRewritten, path))
+        .map(|path| PathChange::new(MismatchCause::PathRewritten, path).assumed())
         .collect()
 }
 
@@ -164,7 +172,11 @@ fn common_prefixes(whole: &[u8]) -> impl Iterator<Item = PathChange> {
     COMMON_PREFIXES
         .map(|prefix| [prefix, whole].concat())
         .into_iter()
-        .map(|path| PathChange::new(MismatchCause::PathPrefixStripped, path).among_many())
+        .map(|path| {
+            PathChange::new(MismatchCause::PathPrefixStripped, path)
+                .assumed()
+                .among_many()
+        })
 }
 
 /// Returns the guesses of which the request has no trace.
@@ -187,6 +199,10 @@ fn guessed(whole: &[u8]) -> impl Iterator<Item = PathChange> {
         PathChange {
             remedy,
             is_guess: true,
+            is_assumed: matches!(
+                cause,
+                MismatchCause::PathRewritten | MismatchCause::PathPrefixStripped
+            ),
             ..PathChange::new(cause, path)
         }
     })

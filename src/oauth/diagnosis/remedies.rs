@@ -267,8 +267,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::Timestamp,
-        "the client signs a different `oauth_timestamp` than it sends: make it read the clock once, and \
-         put the same value into the base string and the request",
+        "the client signs a different `oauth_timestamp` than it sends, or somebody changed it on the way: \
+         make it read the clock once, and put the same value into the base string and the request",
     ),
     (
         MismatchCause::SignatureEncoding,

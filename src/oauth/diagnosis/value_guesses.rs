@@ -57,8 +57,8 @@ fn changed<'e>(
     instead(MismatchCause::ValuesChanged, with_values(sent, others))
         .guess()
         .with_own_remedy(format!(
-            "the client signs the value of {names} {how}: make it sign the value that it sends (RFC \
-             5849 section 3.4.1.3.1)"
+            "the client signs the value of {names} {how}, or somebody changed it on the way: make it \
+             sign the value that it sends (RFC 5849 section 3.4.1.3.1)"
         ))
 }
 
@@ -116,5 +116,5 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
 /// The most values that are changed one by one.
 const MAX_SINGLES: usize = 6;
 
-const EXCHANGED: &str =
-    "the client exchanges names and values before it signs: make it sign each name with its value";
+const EXCHANGED: &str = "the client exchanges names and values before it signs, or somebody did on the way: make it sign \
+     each name with its value";

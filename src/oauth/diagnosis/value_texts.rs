@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json_value::json_value;
 use super::unicode::UnicodeForm;
 
 /// A function from a value to another spelling; `None` if it has none.
@@ -297,7 +298,7 @@ fn respaced(text: &str, space: &str) -> Option<String> {
     Some(out)
 }
 
-/// Returns a JSON text with sorted names.
+/// Returns a JSON text with sorted names; `None` if a name repeats.
 fn sorted(text: &str) -> Option<String> {
     Some(json(text)?.to_string())
 }
@@ -306,7 +307,7 @@ fn json(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str(text).ok()
+    json_value(text.as_bytes())
 }
 
 /// Returns the other spelling of a date in UTC, or the date without its thousandths.

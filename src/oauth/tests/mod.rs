@@ -12,6 +12,7 @@ mod compat_passing;
 mod deviating_client;
 mod diagnosis;
 mod diagnosis_client;
+mod diagnosis_doubt;
 mod diagnosis_encoding;
 mod diagnosis_guesses;
 mod diagnosis_location;
