@@ -318,17 +318,18 @@ impl EncodingTrial {
             does.push("signs a space as `+`".to_owned());
         }
         if !left_plain.is_empty() {
-            does.push(format!("leaves {} plain", listed(left_plain)));
+            does.push(format!("leaves {} unencoded", listed(left_plain)));
         }
         if !escaped.is_empty() {
             does.push(format!("escapes {}", listed(escaped)));
         }
         if parts().any(|one| one.lower_case) {
-            does.push("writes escapes in lower case".to_owned());
+            does.push("writes escapes in lowercase".to_owned());
         }
         format!(
             "the client {} in its base string: make it encode every character except letters, \
-             digits and `-._~`, a space as `%20`, with upper-case digits (RFC 5849 section 3.6)",
+             digits and `-._~`, a space as `%20`, with uppercase hexadecimal digits (RFC 5849 section \
+             3.6)",
             does.join(", ")
         )
     }

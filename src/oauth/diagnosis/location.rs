@@ -139,13 +139,13 @@ fn ports(evidence: &MismatchEvidence<'_>) -> Vec<AuthorityChange> {
     };
     if own.is_some() {
         add(host.to_vec(), PortRule::Rfc, true);
-        add(sent.clone(), PortRule::Verbatim, false);
+        add(sent.clone(), PortRule::Verbatim, true);
     }
     if let Some(port) = forwarded_port(evidence) {
         add(with(port), PortRule::Rfc, false);
     }
     for port in DEFAULT_PORTS {
-        add(with(port), PortRule::Verbatim, false);
+        add(with(port), PortRule::Verbatim, true);
     }
     for port in COMMON_PORTS {
         add(with(port), PortRule::Rfc, true);

@@ -55,8 +55,8 @@ fn read_otherwise<'e>(
                 replaced(sent, place, &text),
             );
             changes.push(change.guess().with_own_remedy(format!(
-                "the client takes a `{}` for a separator of parameters: make it separate them at `&` \
-                 alone, or send the character escaped",
+                "the client treats a `{}` as a separator of parameters: make it split them only at `&`, \
+                 or escape the character",
                 char::from(separator).escape_default()
             )));
         }
@@ -154,5 +154,5 @@ const MAX_PARAMETERS: usize = 200;
 const EARLY: &str = "the client decodes the query or form before it splits it at `&` and `=`: make it split first, and \
      then decode each name and value (RFC 5849 section 3.4.1.3.1)";
 
-const ONE_TEXT: &str = "the client signs the whole query or form as one text instead of its parameters: make it pass a list \
+const ONE_TEXT: &str = "the client signs the whole query or form as a single text instead of its parameters: make it pass a list \
      of names and values to its OAuth library";

@@ -73,7 +73,12 @@ impl RemedyContext<'_> {
                 .as_ref()
                 .is_some_and(|origin| origin.corrects(found.cause))
         };
-        let is_assumed = causes.iter().any(|found| found.is_assumed);
+        // No setting corrects a host or port that no request can have, so nothing is assumed of it.
+        let may_be_another = |found: &FoundCause| {
+            let is_path = !matches!(found.cause, MismatchCause::Port | MismatchCause::Host);
+            found.is_assumed && (is_path || is_origin(&found))
+        };
+        let is_assumed = causes.iter().any(may_be_another);
         let (by_origin, others): (Vec<_>, Vec<_>) = causes.iter().partition(is_origin);
         let mut texts = Vec::new();
         match &by_origin[..] {
@@ -183,6 +188,11 @@ impl RemedyContext<'_> {
         let setting = self.evidence.setting;
         let request = self.evidence.request;
         let origin = origin.map(ClientOrigin::text).unwrap_or_default();
+        let template = if self.client.path.is_empty() {
+            &template.replace("`{path}`", "no path")
+        } else {
+            template
+        };
         let or_origin = if origin.is_empty() {
             String::new()
         } else {
@@ -204,7 +214,7 @@ impl RemedyContext<'_> {
                 ("{signed}", self.signed_origin()),
                 ("{arrived}", escaped(request.authority)),
                 ("{uri}", self.uri()),
-                ("{path}", self.path()),
+                ("{path}", escaped(&self.client.path)),
                 (
                     "{arrived_path}",
                     escaped(root_or(split_target(request.target).0)),
@@ -232,14 +242,6 @@ impl RemedyContext<'_> {
         match &self.client.uri {
             Some(uri) => escaped(uri),
             None => format!("{}{}", self.signed_origin(), escaped(&self.client.path)),
-        }
-    }
-
-    fn path(&self) -> String {
-        if self.client.path.is_empty() {
-            "no path".to_owned()
-        } else {
-            escaped(&self.client.path)
         }
     }
 }
@@ -333,16 +335,16 @@ const PATH_ASSUMED: &str = "the client signs `{path}` instead of `{arrived_path}
      the path that it calls; only if you know that your own proxy rewrites the path, call \
      Countersign before it does";
 
-const PORT_BY_CLIENT: &str = "the client signs `{signed}`, with the default port of the scheme: make it leave that port out \
+const PORT_BY_CLIENT: &str = "the client signs `{signed}`, with the default port of the scheme: make it omit that port \
      (RFC 5849 section 3.4.1.2)";
 
-pub(super) const HOST_WITHOUT_PORT: &str = "the client signs `{signed}`, which has no port number behind the colon: make it leave out a port that \
-     it does not have (RFC 5849 section 3.4.1.2)";
+pub(super) const HOST_WITHOUT_PORT: &str = "the client signs `{signed}`, which has no port number after the colon: make it omit a port that it \
+     does not have (RFC 5849 section 3.4.1.2)";
 
-pub(super) const HOST_WITH_USER: &str = "the client signs a user name in front of the host, as in `{signed}`: make it sign the Host header \
+pub(super) const HOST_WITH_USER: &str = "the client signs a user name before the host, as in `{signed}`: make it sign the Host header \
      that it sends (RFC 5849 section 3.4.1.2)";
 
-pub(super) const HOST_WITH_SPACE: &str = "the client signs white space behind the host, as in `{signed}`: make it sign the Host header that it \
+pub(super) const HOST_WITH_SPACE: &str = "the client signs white space after the host, as in `{signed}`: make it sign the Host header that it \
      sends (RFC 5849 section 3.4.1.2)";
 
 pub(super) const HOST_IN_UNICODE: &str = "the client signs `{signed}`, a host in Unicode, but the request arrives at `{arrived}`: make it sign the \
@@ -351,7 +353,7 @@ pub(super) const HOST_IN_UNICODE: &str = "the client signs `{signed}`, a host in
 pub(super) const HOST_IN_OTHER_DIGITS: &str = "the client signs `{signed}`, another spelling of the IPv6 address, but the request arrives at `{arrived}`: \
      make it sign the Host header that it sends (RFC 5849 section 3.4.1.2)";
 
-const HOST_BY_CLIENT: &str = "the client signs `{signed}`, which is not a host in lower case, but the request arrives at \
+const HOST_BY_CLIENT: &str = "the client signs `{signed}`, which is not a host in lowercase, but the request arrives at \
      `{arrived}`: make it sign the Host header that it sends (RFC 5849 section 3.4.1.2)";
 
 const PREFIX_CONFIGURED: &str =
@@ -377,7 +379,7 @@ pub(super) const METHOD_OVERRIDDEN: &str = "the client signs `{method}`, the met
      sign the method of the request line; if a proxy in front changed that, call Countersign before \
      the proxy does";
 
-pub(super) const METHOD_CASE: &str = "the client signs the method as `{method}`: make it sign the method in capitals (RFC 5849 section \
+pub(super) const METHOD_CASE: &str = "the client signs the method as `{method}`: make it sign the method in uppercase (RFC 5849 section \
      3.4.1.1)";
 
 pub(super) const HEAD_TO_GET: &str = "the client signs `HEAD`, but `GET` arrived: a cache in front changes it (nginx: set \
@@ -395,7 +397,7 @@ pub(super) const OTHER_METHOD: &str = "the client names {label} as `oauth_signat
 
 /// The client sends another name of its method than it signs, `{other}`.
 pub(super) const LABEL: &str = "the client sends {label} as `oauth_signature_method` but signs the name {other}: set the method \
-     where the client makes the base string and the signature too, not in the header alone";
+     also where the client builds the base string and the signature, not only in the header";
 
 pub(super) const VERSION: &str = "the client signs another `oauth_version` than it sends: make it put the same value into the base string and \
      the request, `1.0` or none";
@@ -422,10 +424,10 @@ const BODY_UNTYPED: &str = "the client signs the body as a form, but no Content-
 const PLAINTEXT_ENCODING: &str = "the signature is right, but arrives {encoding}: make the client send the two encoded secrets, \
      joined by `&`, and percent-encode that text once (RFC 5849 section 3.4.4)";
 
-const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` is not that of the body that arrived: make the client hash exactly the bytes \
+const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` does not match the body that arrived: make the client hash exactly the bytes \
      that it sends, with {hash}; if it does, look for a proxy in front that changes the body";
 
-pub(super) const HMAC_EXCHANGED: &str = "the client gives key and base string to HMAC the other way round: make it pass the base string as the \
+pub(super) const HMAC_EXCHANGED: &str = "the client swaps the key and the base string of HMAC: make it pass the base string as the \
      text and the two encoded secrets, joined by `&`, as the key (RFC 5849 section 3.4.2)";
 
 pub(super) const HASH_FOR_HMAC: &str = "the client signs with a plain hash of base string and key: make it use HMAC, with the two encoded \
@@ -441,22 +443,21 @@ pub(super) const SECRET_PERCENT_ENCODED: &str =
     "the client encodes {secret} before its library does: pass the plain secret to the library";
 
 pub(super) const SECRET_IN_BASE64: &str =
-    "the client signs with {secret} in base64: make it use the secret as text";
+    "the client signs with {secret} in base64: make it use the secret unchanged";
 
 pub(super) const SECRET_IN_HEX: &str =
-    "the client signs with {secret} in hexadecimal digits: make it use the secret as text";
+    "the client signs with {secret} in hexadecimal digits: make it use the secret unchanged";
 
 pub(super) const SECRET_PERCENT_DECODED: &str =
-    "the client percent-decodes {secret}: make it use the secret as text";
+    "the client percent-decodes {secret}: make it use the secret unchanged";
 
-pub(super) const SECRET_FROM_FORM: &str =
-    "the client decodes {secret} like a form, where `+` is a space: make it use the secret as text";
+pub(super) const SECRET_FROM_FORM: &str = "the client decodes {secret} like a form, where `+` is a space: make it use the secret unchanged";
 
 pub(super) const SECRET_FROM_BASE64: &str =
-    "the client decodes {secret} from base64: make it use the secret as text";
+    "the client decodes {secret} from base64: make it use the secret unchanged";
 
 pub(super) const SECRET_FROM_HEX: &str =
-    "the client decodes {secret} from hexadecimal digits: make it use the secret as text";
+    "the client decodes {secret} from hexadecimal digits: make it use the secret unchanged";
 
 pub(super) const SECRET_WITHOUT_PADDING: &str =
     "the client signs without the `=` at the end of {secret}: copy the whole secret";
@@ -468,4 +469,4 @@ pub(super) const SECRET_WITHOUT_FIRST: &str =
     "the client signs without the first character of {secret}: copy the whole secret";
 
 pub(super) const SECRET_CASE: &str =
-    "the client changes {secret} to upper or lower case: make it use the secret as it is";
+    "the client changes {secret} to uppercase or lowercase: make it use the secret unchanged";

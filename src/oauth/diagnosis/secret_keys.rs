@@ -159,11 +159,11 @@ const JOINED: &str = "the client does not join its secrets as `SECRET&TOKEN_SECR
 const WHOLE: &str = "the client encodes or hashes the whole key: make it use the two encoded secrets, joined by `&`, as they are \
      (RFC 5849 section 3.4.2)";
 
-const HASHED: &str = "the client signs with a hash of {secret}: make it use the secret as text";
+const HASHED: &str = "the client signs with a hash of {secret}: make it use the secret itself";
 
 const ENCODER: &str = "the client encodes its secrets in another way: make it encode every character except letters, \
      digits and `-._~` (RFC 5849 sections 3.4.2 and 3.6), or give it secrets of letters and digits \
      only";
 
-const CHARSET: &str = "the client signs with {secret} in another character set than UTF-8: make it use UTF-8, or give it \
+const CHARSET: &str = "the client signs with {secret} in a character set other than UTF-8: make it use UTF-8, or give it \
      a secret of letters and digits only";

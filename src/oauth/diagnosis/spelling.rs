@@ -163,13 +163,13 @@ fn of_segment<'e>(one: &SentParameter<'e>, segment: &[u8]) -> SignedParameter<'e
     }
 }
 
-const SEMICOLON: &str = "the client takes the `;` in {names} for a separator of parameters: make it separate them at `&` \
-     alone, or send `%3B`";
+const SEMICOLON: &str = "the client treats the `;` in {names} as a separator of parameters: make it split them only at `&`, or \
+     send `%3B`";
 
 const PHP_NAMES: &str = "the client signs {names} with `_` instead of a `.` or a space, as PHP's `$_GET` has it: make it \
      sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
-const LOWER_CASE_NAMES: &str = "the client signs {names} in lower case, but sends capitals: make it sign the names that it sends \
+const LOWER_CASE_NAMES: &str = "the client signs {names} in lowercase, but sends uppercase letters: make it sign the names that it sends \
      (RFC 5849 section 3.4.1.3.1)";
 
 const HTML: &str = "the client sends `&amp;` between parameters, and signs `&`: make it send the URL without the \

@@ -116,5 +116,5 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
 /// The most values that are changed one by one.
 const MAX_SINGLES: usize = 6;
 
-const EXCHANGED: &str = "the client exchanges names and values before it signs, or somebody did on the way: make it sign \
+const EXCHANGED: &str = "the client swaps names and values before it signs, or somebody did on the way: make it sign \
      each name with its value";

@@ -94,7 +94,7 @@ pub(super) const CHANGES: [ValueChange; 62] = [
     change(HTML, |text| {
         Some(html(text).replace('"', "&quot;").replace('\'', "&#039;"))
     }),
-    change("without the escapes of HTML that it sends", |text| {
+    change("without the HTML escapes that it sends", |text| {
         Some(from_html(text))
     }),
     change(BACKSLASHES, |text| Some(slashed(text))),
@@ -125,7 +125,7 @@ pub(super) const CHANGES: [ValueChange; 62] = [
     change(DATE, |text| date_with(text, 'T', " ")),
     change(DATE, |text| date_with(text, ' ', "T")),
     change("with or without a `/` at the end", last_slash),
-    change("as another text for a list", list),
+    change("with the list written differently", list),
 ];
 
 /// Words, and the words that a language has for them.
@@ -403,25 +403,25 @@ const MAX_DIGITS: usize = 20;
 /// The number up to which a spelling has few digits.
 const LARGEST: f64 = 1e21;
 
-const WORD: &str = "as another word for true, false or nothing";
+const WORD: &str = "as a different word for true, false or null";
 
-const NUMBER: &str = "as another spelling of the number";
+const NUMBER: &str = "with the number written differently";
 
-const UNICODE: &str = "in another normalization form of Unicode";
+const UNICODE: &str = "in a different Unicode normalization form";
 
 const DROPPED: &str = "without some characters that it sends";
 
-const REPLACED: &str = "with other characters than it sends";
+const REPLACED: &str = "with different characters than it sends";
 
-const HTML: &str = "with the escapes of HTML";
+const HTML: &str = "with HTML escapes";
 
 const BACKSLASHES: &str = "with backslashes that it does not send";
 
-const SPACE: &str = "with other white space than it sends";
+const SPACE: &str = "with different white space than it sends";
 
-const JSON: &str = "as JSON with other white space, or in another order";
+const JSON: &str = "as JSON with different white space or in a different order";
 
-const DATE: &str = "as another spelling of the date";
+const DATE: &str = "with the date written differently";
 
 #[cfg(test)]
 mod tests {
