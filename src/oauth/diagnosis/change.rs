@@ -18,7 +18,7 @@ pub(super) struct BaseStringChange<'e> {
     pub(super) is_one_of_many: bool,
     /// The change is a guess, which is tried behind all others, and together with the scheme last.
     pub(super) is_guess: bool,
-    /// Neither the request nor the configuration names the host, port or path that this change assumes:
+    /// Neither a header of a proxy nor the configuration names the host, port or path of this change:
     /// it may be that of another server.
     pub(super) is_assumed: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,

@@ -12,8 +12,10 @@ use super::{MismatchEvidence, remedy};
 pub(super) enum HostSource {
     /// The request arrived with it, but another one is configured.
     Received,
-    /// A header or the realm names it.
+    /// A header of a proxy names it.
     Named,
+    /// A header of a browser or the realm names it, which no proxy sets.
+    NamedByClient,
     /// It is another spelling of the host that arrived.
     Spelling,
 }
@@ -60,14 +62,17 @@ fn named<'e>(
     let urls = forwarded.values(URL_HEADERS).flat_map(listed);
     let of_rfc_7239 = forwarded.forwarded("host");
     let hosts = of_rfc_7239.chain(listed_hosts).chain(urls);
-    named.extend(hosts.map(|text| {
+    let hosts = hosts.map(|text| (text, HostSource::Named));
+    let by_client = forwarded.values(CLIENT_HEADERS);
+    let by_client = by_client.map(|text| (text, HostSource::NamedByClient));
+    named.extend(hosts.chain(by_client).map(|(text, source)| {
         let authority = NamedUrl::of(text).authority;
-        (Cow::Borrowed(authority), HostSource::Named)
+        (Cow::Borrowed(authority), source)
     }));
     named.extend(realm.map(|realm| {
         let realm = decoded_realm(realm);
         let authority = NamedUrl::of(&realm).authority.to_vec();
-        (Cow::Owned(authority), HostSource::Named)
+        (Cow::Owned(authority), HostSource::NamedByClient)
     }));
     named.retain(|(authority, _)| is_host(authority));
     named.truncate(MAX_NAMED);
@@ -234,7 +239,7 @@ const HOST_HEADERS: [ForwardedHeader; 7] = [
 ];
 
 /// The headers that may hold a whole URL.
-const URL_HEADERS: [ForwardedHeader; 9] = [
+const URL_HEADERS: [ForwardedHeader; 7] = [
     ForwardedHeader::XOriginalUrl,
     ForwardedHeader::XOriginalUri,
     ForwardedHeader::XForwardedUri,
@@ -242,9 +247,10 @@ const URL_HEADERS: [ForwardedHeader; 9] = [
     ForwardedHeader::XRewriteUrl,
     ForwardedHeader::XWawsUnencodedUrl,
     ForwardedHeader::XRequestUri,
-    ForwardedHeader::Origin,
-    ForwardedHeader::Referer,
 ];
+
+/// The headers with a URL that browsers set.
+const CLIENT_HEADERS: [ForwardedHeader; 2] = [ForwardedHeader::Origin, ForwardedHeader::Referer];
 
 /// The names of this machine.
 const LOOPBACK: [&[u8]; 5] = [

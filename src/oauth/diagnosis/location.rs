@@ -38,7 +38,7 @@ struct AuthorityChange {
     is_likely: bool,
     is_one_of_many: bool,
     is_guess: bool,
-    /// Neither the request nor a header names it.
+    /// No header of a proxy names it.
     is_assumed: bool,
 }
 
@@ -205,9 +205,10 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         remedy: remedy.or(match source {
             HostSource::Received => Some(remedy::MISCONFIGURED),
             HostSource::Named => None,
-            HostSource::Spelling => Some(remedy::OTHER_SPELLING),
+            HostSource::NamedByClient | HostSource::Spelling => Some(remedy::OTHER_HOST),
         }),
-        is_assumed: source == HostSource::Spelling && !is_verbatim,
+        is_assumed: !is_verbatim
+            && matches!(source, HostSource::NamedByClient | HostSource::Spelling),
         is_likely: source != HostSource::Spelling || is_www_of(&authority, own),
         is_one_of_many,
         is_guess,

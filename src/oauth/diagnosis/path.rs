@@ -53,7 +53,7 @@ struct PathChange {
     is_likely: bool,
     is_one_of_many: bool,
     is_guess: bool,
-    /// Neither the request nor a header names it.
+    /// No header of a proxy names it.
     is_assumed: bool,
 }
 
@@ -116,17 +116,21 @@ fn named(evidence: &MismatchEvidence<'_>, realm: Option<&[u8]>, whole: &[u8]) ->
         .values(PATH_HEADERS)
         .chain(forwarded.values(PREFIX_HEADERS).flat_map(listed));
     let mut changes = Vec::new();
-    for text in headers.chain(realm.as_deref()).take(MAX_NAMED) {
+    let by_client = realm.as_deref().map(|realm| (realm, true));
+    let named = headers.map(|text| (text, false)).chain(by_client);
+    for (text, is_assumed) in named.take(MAX_NAMED) {
         let path = root_or(NamedUrl::of(text).path);
         let prefix = path.strip_suffix(b"/").unwrap_or(path);
-        changes.push((path.to_vec(), whole));
-        changes.push(([prefix, whole].concat(), whole));
-        changes.push(([evidence.request.path_prefix, path].concat(), whole));
+        let prefixed = [evidence.request.path_prefix, path].concat();
+        for path in [path.to_vec(), [prefix, whole].concat(), prefixed] {
+            let change = PathChange::new(cause_of(&path, whole), path).likely();
+            changes.push(PathChange {
+                is_assumed,
+                ..change
+            });
+        }
     }
     changes
-        .into_iter()
-        .map(|(path, whole)| PathChange::new(cause_of(&path, whole), path).likely())
-        .collect()
 }
 
 /// Returns the cause of a named path.

@@ -311,8 +311,8 @@ pub(super) const FORWARDED_PROTO: &str = "the client signs `{scheme}://`, and X-
 pub(super) const FORWARDED_SCHEME: &str = "the client signs `{scheme}://`, and a header of a proxy in front confirms it: set `{setting} = \
      \"{origin}\"`{or_profile}";
 
-/// The client signs another spelling of the host.
-pub(super) const OTHER_SPELLING: &str = "the client signs `{signed}`, but the request arrives at `{arrived}`: make it sign the host that \
+/// The client signs a host that no header of a proxy names.
+pub(super) const OTHER_HOST: &str = "the client signs `{signed}`, but the request arrives at `{arrived}`: make it sign the host that \
      it calls, also after a redirect{or_origin}";
 
 /// No setting and no header names the address that the client signs.

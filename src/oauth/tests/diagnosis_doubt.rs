@@ -22,6 +22,26 @@ fn an_origin_that_nobody_named_is_set_only_by_an_operator_who_knows_of_a_proxy()
     }
 }
 
+/// A request keeps its realm, and a browser its headers, wherever it is sent.
+#[test]
+fn a_realm_or_a_browser_names_no_origin() {
+    for header in ["realm", "Origin", "Referer"] {
+        let url = "https://a.example.net/v1";
+        let case = Case::new(&[Host], header, "https://api.example.com/v1", |client| {
+            client.authority = "a.example.net".to_owned()
+        });
+        let case = match header {
+            "realm" => case.realm(url),
+            header => case.header(header, url),
+        };
+        let remedy = case.explained().unwrap().remedy;
+        assert!(
+            remedy.contains("only if you know that your own proxy changes the host"),
+            "{header}: {remedy}"
+        );
+    }
+}
+
 #[test]
 fn an_origin_that_a_proxy_names_is_recommended() {
     let case = Case::new(
