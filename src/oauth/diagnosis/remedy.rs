@@ -86,10 +86,14 @@ impl RemedyContext<'_> {
             [one] if one.is_assumed == is_assumed => texts.push(self.text(one, origin.as_ref())),
             [first, ..] => {
                 // One setting covers all of them.
-                let special = first.remedy.clone().filter(|text| *text == MISCONFIGURED);
-                let general = if is_assumed { ASSUMED_ORIGIN } else { ORIGIN };
+                let is_misconfigured = first.remedy.as_deref() == Some(MISCONFIGURED);
+                let remedy = match (is_assumed, is_misconfigured) {
+                    (true, _) => ASSUMED_ORIGIN,
+                    (false, true) => MISCONFIGURED,
+                    (false, false) => ORIGIN,
+                };
                 let all = FoundCause {
-                    remedy: special.or(Some(Cow::Borrowed(general))),
+                    remedy: Some(Cow::Borrowed(remedy)),
                     ..FoundCause::of(first.cause)
                 };
                 texts.push(self.text(&all, origin.as_ref()));
@@ -388,8 +392,8 @@ pub(super) const HEAD_TO_GET: &str = "the client signs `HEAD`, but `GET` arrived
 pub(super) const GET_FOR_HEAD: &str =
     "the client signs `GET`, but sends `HEAD`: make it sign `HEAD` (RFC 5849 section 3.4.1.1)";
 
-pub(super) const METHOD_REDIRECTED: &str = "the client signs `{method}`, but `GET` arrived, as after a redirect: make the client call the \
-     URL that the redirect names, or sign the new request";
+pub(super) const METHOD_REDIRECTED: &str = "the client signs `{method}`, but `GET` arrived, as after a redirect, or somebody changed it on \
+     the way: make the client call the URL that the redirect names, or sign the new request";
 
 /// The client signs with `{other}`.
 pub(super) const OTHER_METHOD: &str = "the client names {label} as `oauth_signature_method` but signs with {other}: set both to the same \
@@ -425,7 +429,7 @@ const PLAINTEXT_ENCODING: &str = "the signature is right, but arrives {encoding}
      joined by `&`, and percent-encode that text once (RFC 5849 section 3.4.4)";
 
 const BODY_HASH_OF_OTHER_BYTES: &str = "the `oauth_body_hash` does not match the body that arrived: make the client hash exactly the bytes \
-     that it sends, with {hash}; if it does, look for a proxy in front that changes the body";
+     that it sends, with {hash}; if it does, a proxy in front, or somebody else on the way, changed the body";
 
 pub(super) const HMAC_EXCHANGED: &str = "the client swaps the key and the base string of HMAC: make it pass the base string as the \
      text and the two encoded secrets, joined by `&`, as the key (RFC 5849 section 3.4.2)";

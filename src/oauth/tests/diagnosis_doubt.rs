@@ -43,6 +43,17 @@ fn a_realm_or_a_browser_names_no_origin() {
 }
 
 #[test]
+fn a_wrong_setting_is_not_corrected_by_an_origin_that_nobody_named() {
+    let url = "http://api.example.com/a";
+    let case = Case::new(&[Scheme, PathPrefixStripped], "a stage", url, |client| {
+        sign_url(client, "https://api.example.com/test/a")
+    });
+    let case = case.received(super::Scheme::Https, "api.example.com");
+    let remedy = case.explained().unwrap().remedy;
+    assert!(remedy.contains("only if you know"), "{remedy}");
+}
+
+#[test]
 fn an_origin_that_a_proxy_names_is_recommended() {
     let case = Case::new(
         &[Host],
