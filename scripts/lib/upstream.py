@@ -3,7 +3,8 @@
 WSGI (PEP 3333) turns headers into variables, so `x_consumer_id` and `X-Consumer-Id` become the same variable. If a
 client cannot forge an identity header here, it cannot forge one for any other upstream.
 
-As a program, it listens on the given port, or on a free one, and prints the address.
+As a program, `upstream.py [PORT [ADDRESS]]`, it listens on the given port, or on a free one, of the given address or
+127.0.0.1, and prints both.
 """
 
 import json
@@ -20,9 +21,9 @@ def headers(environ, start_response):
     return [body]
 
 
-def serve(application=headers, port=0):
+def serve(application=headers, port=0, address="127.0.0.1"):
     """Returns a server on that port, or on a free one. The caller runs it."""
-    return make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Silent)
+    return make_server(address, port, application, server_class=_Server, handler_class=_Silent)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -37,9 +38,10 @@ class _Silent(WSGIRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    address = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
     try:
-        server = serve(port=port)
+        server = serve(port=port, address=address)
     except OSError as error:
-        sys.exit(f"error: cannot listen on 127.0.0.1:{port}: {error.strerror}; pass another port")
-    print(f"listening on 127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
+        sys.exit(f"error: cannot listen on {address}:{port}: {error.strerror}; pass another port")
+    print(f"listening on {address}:{server.server_port}", file=sys.stderr, flush=True)
     server.serve_forever()

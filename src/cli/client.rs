@@ -7,7 +7,7 @@ use std::env::{self, VarError};
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ pub(crate) struct Target {
 pub(crate) type AdminChannel = InterceptedService<Channel, BearerHeader>;
 
 /// Adds a token to every call, unless a client certificate replaces it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BearerHeader(Option<MetadataValue<Ascii>>);
 
 // === impl AdminArgs ===
@@ -132,6 +132,15 @@ impl AdminArgs {
         let token = self.token()?;
         self.warn_of_exposure(token.as_ref());
         BearerHeader::new(token.as_ref())
+    }
+
+    /// Reads the token again, except from standard input, which was read to its end.
+    fn header_again(&self) -> Option<BearerHeader> {
+        if self.token_file.as_deref() == Some(Path::new("-")) {
+            return None;
+        }
+        let token = self.token().ok()?;
+        BearerHeader::new(token.as_ref()).ok()
     }
 
     /// Returns every replica: each server, and each address of a name.
@@ -202,6 +211,16 @@ impl Target {
     pub(crate) async fn connect(&self) -> anyhow::Result<AdminChannel> {
         let channel = open(self.endpoint.clone(), &self.name, TIMEOUT).await?;
         Ok(InterceptedService::new(channel, self.header.clone()))
+    }
+
+    /// Takes the token that the replica may have since its last start; returns false if it is the
+    /// same.
+    pub(crate) fn renew_token(&mut self, admin: &AdminArgs) -> bool {
+        let Some(header) = admin.header_again().filter(|header| *header != self.header) else {
+            return false;
+        };
+        self.header = header;
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use countersign::model::is_deceptive;
 use prost_types::Timestamp;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 /// `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -205,8 +206,8 @@ impl<W: Write> List<W> {
 
 fn widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
     let width = |(at, column): (usize, &&str)| {
-        let cells = rows.iter().map(|row| row[at].len());
-        cells.fold(column.len(), usize::max)
+        let cells = rows.iter().map(|row| row[at].width());
+        cells.fold(column.width(), usize::max)
     };
     columns.iter().enumerate().map(width).collect()
 }
@@ -214,7 +215,11 @@ fn widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
 /// Returns the cells of a row, padded to the widths of the columns.
 pub(crate) fn padded<C: AsRef<str>>(cells: &[C], widths: &[usize]) -> String {
     let cells = cells.iter().zip(widths);
-    let cells = cells.map(|(cell, width)| format!("{:width$}", printable(cell.as_ref())));
+    let cells = cells.map(|(cell, width)| {
+        let cell = printable(cell.as_ref());
+        let missing = width.saturating_sub(cell.width());
+        format!("{cell}{:missing$}", "")
+    });
     let row = cells.collect::<Vec<_>>().join("  ");
     row.trim_end().to_owned()
 }
@@ -239,6 +244,14 @@ mod tests {
             "KEY    LEN\na      1\nbcdef  5\nc      1\n"
         );
         assert_eq!(printed(Format::Table, &[&[]]), "KEY  LEN\n");
+    }
+
+    #[test]
+    fn a_column_is_as_wide_as_its_texts_are_on_a_terminal() {
+        assert_eq!(
+            printed(Format::Table, &[&["caffè", "caffe\u{300}", "日本", "ab"]]),
+            "KEY    LEN\ncaffè  6\ncaffe\u{300}  7\n日本   6\nab     2\n"
+        );
     }
 
     #[test]

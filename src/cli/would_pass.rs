@@ -13,7 +13,7 @@ pub(crate) fn text(profiles: &[impl AsRef<str>]) -> String {
 }
 
 const CONDITION: &str = "but set it only if the client's owner confirms that the client signs so: \
-    the request may have been changed on its way (docs/compat.md has the risks)";
+    the request may have been changed on the way (docs/compat.md has the risks)";
 
 #[cfg(test)]
 mod tests {

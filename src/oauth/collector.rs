@@ -185,7 +185,11 @@ impl<'a> ParameterCollector<'a> {
             self.bad_escape = Some(place);
             Cow::Borrowed(b"")
         });
-        let pair = ParameterPair { name, value };
+        let pair = ParameterPair {
+            name,
+            value,
+            hides_name: false,
+        };
         if pair.is_protocol() {
             return self.add_protocol(place, pair);
         }

@@ -5,7 +5,8 @@
 //!   masked too: it may be several values that a client joined wrongly.
 //! - Every other value is masked. Clients send secrets under other `oauth_` names as well.
 //! - The name of an application's parameter is shown if it is short and plain and has a value. Any
-//!   other name may be a body, a token or a key in the wrong place.
+//!   other name may be a body, a token or a key in the wrong place. A name that a diagnosis makes of
+//!   a value is masked too.
 
 use std::borrow::Cow;
 
@@ -42,7 +43,7 @@ impl ParameterPair<'_> {
                 value: !is_private(parameter) && is_one_value(&plain(&self.value)),
             },
             None => Visibility {
-                name: shows_name(&self.name, &self.value),
+                name: !self.hides_name && shows_name(&self.name, &self.value),
                 value: false,
             },
         }

@@ -10,6 +10,8 @@ use super::parameter::PREFIX;
 pub(super) struct ParameterPair<'a> {
     pub(super) name: Cow<'a, [u8]>,
     pub(super) value: Cow<'a, [u8]>,
+    /// The name is masked whatever it is: a reading of the request made it of a value.
+    pub(super) hides_name: bool,
 }
 
 impl ParameterPair<'_> {
@@ -18,6 +20,7 @@ impl ParameterPair<'_> {
         Self {
             name: Cow::Owned(encoded(name).into()),
             value: Cow::Owned(encoded(value).into()),
+            hides_name: false,
         }
     }
 

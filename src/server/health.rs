@@ -118,6 +118,12 @@ impl HealthMonitor {
         self.state.subscribe()
     }
 
+    /// Returns true from the first readiness until the drain.
+    pub(super) fn is_serving(&self) -> bool {
+        let is_draining = self.state.borrow().readiness == Readiness::Draining;
+        self.was_ready.load(Ordering::Relaxed) && !is_draining
+    }
+
     /// Makes synthetic checks and publishes the readiness, until the future is dropped.
     pub(super) async fn follow(&self, store: &dyn StoreHealth, metrics: &Metrics) -> Infallible {
         let mut ticks = interval(PING_INTERVAL);

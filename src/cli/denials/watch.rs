@@ -124,7 +124,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Begins a watch after another one. While the replica does not answer, it is called again and
-    /// again.
+    /// again; if it refuses the token, with the one that is there now.
     async fn watch_again(&self, replica: &mut Replica) -> anyhow::Result<Watch> {
         let since = replica.progress.latest().or(self.args.since);
         let mut delay = FIRST_DELAY;
@@ -137,7 +137,14 @@ impl<'a> Watcher<'a> {
                 }
                 Err(error) => error,
             };
-            if !is_unavailable(&error) || !self.listed.borrow().contains(&replica.target.name) {
+            if is_kind(&error, CallErrorKind::Denied)
+                && replica.target.renew_token(&self.args.admin)
+            {
+                continue;
+            }
+            if !is_kind(&error, CallErrorKind::Unavailable)
+                || !self.listed.borrow().contains(&replica.target.name)
+            {
                 return Err(error);
             }
             replica.note_loss(&error);
@@ -249,9 +256,9 @@ impl Replica {
     }
 }
 
-fn is_unavailable(error: &anyhow::Error) -> bool {
+fn is_kind(error: &anyhow::Error, kind: CallErrorKind) -> bool {
     let call = error.downcast_ref::<CallError>();
-    call.is_some_and(|call| call.kind == CallErrorKind::Unavailable)
+    call.is_some_and(|call| call.kind == kind)
 }
 
 const WATCHES_AGAIN: &str =

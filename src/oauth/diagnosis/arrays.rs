@@ -12,6 +12,9 @@ use super::spelling::{Occurrence, Rename, changed_list, listed, renamed};
 
 /// Returns the changes of clients that write arrays and objects in another way.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    if !sent.has_short_names() {
+        return Vec::new();
+    }
     let change = |list, remedy| changed_list(MismatchCause::ArraySyntax, sent, list, remedy);
     let renames = RENAMES
         .iter()

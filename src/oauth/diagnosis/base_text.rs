@@ -137,14 +137,14 @@ fn in_hexadecimal(bytes: &[u8]) -> Vec<u8> {
 const AROUND: &str = "the client adds a line break, a space, quotes or another character around the base string: make it \
      sign the base string without it (RFC 5849 section 3.4.1.1)";
 
-const LAST_AMPERSAND: &str = "the client joins the parameters with an `&` too many, at their beginning or their end: make it \
-     put the `&` only between parameters (RFC 5849 section 3.4.1.3.2)";
+const LAST_AMPERSAND: &str = "the client adds an extra `&` before or after the parameters: make it put the `&` only between \
+     parameters (RFC 5849 section 3.4.1.3.2)";
 
-const QUESTION_MARK: &str = "the client signs a `?` in front of the parameters: make it sign the parameters without it (RFC \
+const QUESTION_MARK: &str = "the client signs a `?` before the parameters: make it sign the parameters without it (RFC \
      5849 section 3.4.1.3.2)";
 
-const CASE: &str = "the client changes the whole base string to lower or upper case: make it sign the base string as \
-     it is, with escapes in capitals (RFC 5849 section 3.4.1.1)";
+const CASE: &str = "the client changes the whole base string to lowercase or uppercase: make it sign the base string as \
+     it is, with escapes in uppercase (RFC 5849 section 3.4.1.1)";
 
 const ENCODED: &str = "the client encodes the whole base string once more: make it encode each part alone, and join the \
      parts with `&` (RFC 5849 section 3.4.1.1)";
@@ -161,7 +161,7 @@ const SEPARATORS: &str = "the client does not join the parts of the base string 
 const PARAMETERS: &str = "the client does not join the parameters with `&`: make it join them as `name=value`, with `&` between \
      them (RFC 5849 section 3.4.1.3.2)";
 
-const PARTS: &str = "the client leaves out or exchanges parts of the base string: make it join method, URI and \
+const PARTS: &str = "the client omits or swaps parts of the base string: make it join method, URI and \
      parameters, in this order, with `&` (RFC 5849 section 3.4.1.1)";
 
 const ONE_URL: &str = "the client signs the parameters as the query of the URI: make it join URI and parameters as two \

@@ -87,6 +87,7 @@ fn normal_pair(parameter: &WireParameter<'_>) -> Option<ParameterPair<'static>> 
     Some(ParameterPair {
         name: normal(parameter.name)?,
         value: normal(parameter.value)?,
+        hides_name: false,
     })
 }
 
@@ -126,6 +127,7 @@ fn compressed_form<'e>(body: &[u8], sent: &SentParameters<'e>) -> Option<BaseStr
         place: ParameterPlace::Body,
         name: field.name.to_vec().into(),
         value: field.value.to_vec().into(),
+        hides_name: false,
     });
     Some(instead(
         MismatchCause::FormCompressed,

@@ -25,13 +25,9 @@ pub(super) fn hashed(
     for (what, bytes) in bodies(body) {
         for (name, digest) in digests(own) {
             left = left.checked_sub(cost(bytes.len()))?;
-            let by = if name.is_empty() {
-                String::new()
-            } else {
-                format!(" by {name}")
-            };
             if let Some(how) = encoding(&digest(&bytes), &sent) {
-                return Some(format!("the hash of {what}{by}{how}"));
+                let hash = format!("{name} hash");
+                return Some(format!("the {} of {what}{how}", hash.trim_start()));
             }
         }
     }

@@ -18,6 +18,9 @@ pub(super) struct BaseStringChange<'e> {
     pub(super) is_one_of_many: bool,
     /// The change is a guess, which is tried behind all others, and together with the scheme last.
     pub(super) is_guess: bool,
+    /// Neither a header of a proxy nor the configuration names the host, port or path of this change:
+    /// it may be that of another server.
+    pub(super) is_assumed: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
 }
 
@@ -60,6 +63,7 @@ impl<'e> BaseStringChange<'e> {
             is_likely: false,
             is_one_of_many: false,
             is_guess: false,
+            is_assumed: false,
             apply: Box::new(apply),
         }
     }
@@ -104,6 +108,12 @@ impl<'e> BaseStringChange<'e> {
 
     pub(super) const fn guess(mut self) -> Self {
         self.is_guess = true;
+        self
+    }
+
+    /// Marks a change that may be to the address of another server, if it is one.
+    pub(super) const fn assumed(mut self, is_assumed: bool) -> Self {
+        self.is_assumed = is_assumed;
         self
     }
 

@@ -44,3 +44,72 @@ pub(super) fn changes<'e>(
     changes.sort_by_key(|change| change.cause);
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Request, RequestBody, Scheme};
+    use super::super::MismatchCause;
+    use super::*;
+
+    /// The budget counts only the changes that are tried.
+    #[test]
+    fn few_changes_are_made_of_long_names_and_values() {
+        let values = |count, len| vec![format!("a={}", "'".repeat(len)); count].join("&");
+        for (short, long, cause) in [
+            (
+                "a[]=1".to_owned(),
+                format!("{}=1", "[]".repeat(2100)),
+                MismatchCause::ArraySyntax,
+            ),
+            (
+                "-_A=1".to_owned(),
+                format!("{}=1", "-_A".repeat(1400)),
+                MismatchCause::NamesChanged,
+            ),
+            (
+                "-_A=1".to_owned(),
+                vec![format!("{}=1", "-_A".repeat(10)); 150].join("&"),
+                MismatchCause::NamesChanged,
+            ),
+            (
+                values(1, 1024),
+                values(1, 1025),
+                MismatchCause::ValuesChanged,
+            ),
+            (
+                values(8, 1024),
+                values(9, 1024),
+                MismatchCause::ValuesChanged,
+            ),
+        ] {
+            let count = |query: &str| {
+                let causes = spelled(query).into_iter();
+                causes.filter(|found| *found == cause).count()
+            };
+            assert!(count(&short) > 2, "{cause}: {}", count(&short));
+            assert!(count(&long) <= 2, "{cause}: {}", count(&long));
+        }
+    }
+
+    /// Returns the causes of the changes that spell names and values in other ways.
+    fn spelled(query: &str) -> Vec<MismatchCause> {
+        let target = format!("/?{query}");
+        let request = Request {
+            method: b"GET",
+            scheme: Scheme::Https,
+            authority: b"api.example.com",
+            path_prefix: b"",
+            target: target.as_bytes(),
+            authorization: &[],
+            content_type: &[],
+            body: RequestBody::Whole(b""),
+        };
+        let wire = WireParameters::of(&request).unwrap();
+        let sent = SentParameters::of(&wire, false);
+        let mut changes = arrays::changes(&sent);
+        changes.extend(spelling::changes(&sent));
+        changes.extend(names::changes(&sent));
+        changes.extend(value_guesses::changes(&sent));
+        changes.iter().map(|change| change.cause).collect()
+    }
+}

@@ -77,6 +77,10 @@ pub(super) type SentText<'p> = (&'p [u8], &'p [u8]);
 /// Returns the cause and the remedy of a client that signs these texts as it sends them, if it uses
 /// a known encoder for both.
 pub(super) fn encoder_of(texts: &[SentText<'_>]) -> Option<(MismatchCause, String)> {
+    let len: usize = texts.iter().map(|(raw, _)| raw.len()).sum();
+    if len > MAX_COMPARED_LEN {
+        return None;
+    }
     let present: ByteSet = texts
         .iter()
         .flat_map(|(_, text)| text.iter().copied())
@@ -314,17 +318,18 @@ impl EncodingTrial {
             does.push("signs a space as `+`".to_owned());
         }
         if !left_plain.is_empty() {
-            does.push(format!("leaves {} plain", listed(left_plain)));
+            does.push(format!("leaves {} unencoded", listed(left_plain)));
         }
         if !escaped.is_empty() {
             does.push(format!("escapes {}", listed(escaped)));
         }
         if parts().any(|one| one.lower_case) {
-            does.push("writes escapes in lower case".to_owned());
+            does.push("writes escapes in lowercase".to_owned());
         }
         format!(
             "the client {} in its base string: make it encode every character except letters, \
-             digits and `-._~`, a space as `%20`, with upper-case digits (RFC 5849 section 3.6)",
+             digits and `-._~`, a space as `%20`, with uppercase hexadecimal digits (RFC 5849 section \
+             3.6)",
             does.join(", ")
         )
     }
@@ -354,6 +359,9 @@ const BASE64: &[u8] = b"+=&";
 
 /// Those, and the space.
 const OTHER_CHARACTERS: &[u8] = b"+=& ";
+
+/// The longest texts together, in bytes, that are compared with every encoder.
+const MAX_COMPARED_LEN: usize = 8 * 1024;
 
 /// The most characters of which the search leaves every two plain.
 const MAX_COUPLED: usize = 6;

@@ -58,7 +58,7 @@ fn as_sent_and_component<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<
                 };
             });
             change.guess().with_own_remedy(format!(
-                "the client signs names and values as it sends them, and leaves {} plain in the base \
+                "the client signs names and values as it sends them, and leaves {} unencoded in the base \
                  string: make it decode names and values, encode them, and encode the joined \
                  parameters again, every character except letters, digits and `-._~` (RFC 5849 \
                  section 3.4.1.3.2)",
@@ -184,7 +184,7 @@ impl Scope {
         let change = self
             .changed(cause, |form| form.encoding = Encoding::NONE)
             .with_own_remedy(format!(
-                "the client leaves {} plain in {whose} that it signs: make it encode every name \
+                "the client leaves {} unencoded in {whose} that it signs: make it encode every name \
                  and value before it joins and encodes them (RFC 5849 section 3.4.1.3.2)",
                 listed(plain)
             ));

@@ -4,12 +4,13 @@
 use std::net::Ipv6Addr;
 
 use super::hosts::{joined, split_port};
+use super::remedy;
 
 /// An authority that the client may have signed.
 pub(super) struct HostGuess {
     pub(super) authority: Vec<u8>,
-    /// No request could have it.
-    pub(super) is_verbatim: bool,
+    /// The remedy of a client that signs exactly this text, which no request could have.
+    pub(super) verbatim: Option<&'static str>,
 }
 
 /// Returns every guess for the authority that arrived.
@@ -22,15 +23,22 @@ pub(super) fn guesses(sent: &[u8], consumer_key: &[u8]) -> Vec<HostGuess> {
     let mut guesses = names(host, port);
     guesses.extend(addresses(host, port));
     let wrong_ports = WRONG_PORTS.map(|wrong| [host, b":", wrong].concat());
+    let wrong_ports = wrong_ports.map(|authority| verbatim(authority, remedy::HOST_WITHOUT_PORT));
+    guesses.extend(wrong_ports);
     let user = [consumer_key, b"@", &sent].concat();
-    let verbatim = wrong_ports
-        .into_iter()
-        .chain([user, [&sent[..], b" "].concat()]);
-    guesses.extend(verbatim.map(|authority| HostGuess {
-        authority,
-        is_verbatim: true,
-    }));
+    guesses.push(verbatim(user, remedy::HOST_WITH_USER));
+    guesses.push(verbatim(
+        [&sent[..], b" "].concat(),
+        remedy::HOST_WITH_SPACE,
+    ));
     guesses
+}
+
+const fn verbatim(authority: Vec<u8>, remedy: &'static str) -> HostGuess {
+    HostGuess {
+        authority,
+        verbatim: Some(remedy),
+    }
 }
 
 /// Returns the other names of the host, each with the port and without.
@@ -59,7 +67,7 @@ fn names(host: &[u8], port: Option<&[u8]>) -> Vec<HostGuess> {
         .chain(local)
         .map(|authority| HostGuess {
             authority,
-            is_verbatim: false,
+            verbatim: None,
         })
         .collect()
 }
@@ -81,10 +89,7 @@ fn addresses(host: &[u8], port: Option<&[u8]>) -> Vec<HostGuess> {
     let bracketed = [address.to_string(), short, long].map(|text| format!("[{text}]"));
     let texts = bracketed.into_iter().chain([inner.to_owned()]);
     texts
-        .map(|text| HostGuess {
-            authority: joined(text.as_bytes(), port),
-            is_verbatim: true,
-        })
+        .map(|text| verbatim(joined(text.as_bytes(), port), remedy::HOST_IN_OTHER_DIGITS))
         .collect()
 }
 

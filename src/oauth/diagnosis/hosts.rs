@@ -3,17 +3,19 @@
 
 use std::borrow::Cow;
 
-use super::MismatchEvidence;
 use super::forwarded::{ForwardedHeader, listed};
 use super::named_url::{NamedUrl, decoded_realm};
+use super::{MismatchEvidence, remedy};
 
 /// The source of a candidate authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostSource {
     /// The request arrived with it, but another one is configured.
     Received,
-    /// A header or the realm names it.
+    /// A header of a proxy names it.
     Named,
+    /// A header of a browser or the realm names it, which no proxy sets.
+    NamedByClient,
     /// It is another spelling of the host that arrived.
     Spelling,
 }
@@ -28,6 +30,8 @@ pub(super) struct HostCandidate {
     pub(super) is_one_of_many: bool,
     /// No header and no other part of the request names it.
     pub(super) is_guess: bool,
+    /// A remedy that is more precise than that of the source.
+    pub(super) remedy: Option<&'static str>,
 }
 
 /// Returns every candidate for another host, the likely ones first.
@@ -58,14 +62,17 @@ fn named<'e>(
     let urls = forwarded.values(URL_HEADERS).flat_map(listed);
     let of_rfc_7239 = forwarded.forwarded("host");
     let hosts = of_rfc_7239.chain(listed_hosts).chain(urls);
-    named.extend(hosts.map(|text| {
+    let hosts = hosts.map(|text| (text, HostSource::Named));
+    let by_client = forwarded.values(CLIENT_HEADERS);
+    let by_client = by_client.map(|text| (text, HostSource::NamedByClient));
+    named.extend(hosts.chain(by_client).map(|(text, source)| {
         let authority = NamedUrl::of(text).authority;
-        (Cow::Borrowed(authority), HostSource::Named)
+        (Cow::Borrowed(authority), source)
     }));
     named.extend(realm.map(|realm| {
         let realm = decoded_realm(realm);
         let authority = NamedUrl::of(&realm).authority.to_vec();
-        (Cow::Owned(authority), HostSource::Named)
+        (Cow::Owned(authority), HostSource::NamedByClient)
     }));
     named.retain(|(authority, _)| is_host(authority));
     named.truncate(MAX_NAMED);
@@ -99,6 +106,7 @@ fn with_ports(
             is_verbatim: false,
             is_one_of_many: false,
             is_guess: false,
+            remedy: None,
         })
         .collect();
     candidates.extend(capitals.then(|| verbatim(authority.to_vec(), source)));
@@ -119,12 +127,14 @@ fn spellings(sent: &[u8]) -> Vec<HostCandidate> {
             is_verbatim: false,
             is_one_of_many: false,
             is_guess: false,
+            remedy: None,
         }));
     }
     candidates.extend(other_spelling(host).map(|other| {
         let is_verbatim = !other.is_ascii();
         HostCandidate {
             is_verbatim,
+            remedy: is_verbatim.then_some(remedy::HOST_IN_UNICODE),
             ..verbatim(joined(&other, port), HostSource::Spelling)
         }
     }));
@@ -137,6 +147,7 @@ fn with_user(sent: &[u8]) -> impl Iterator<Item = HostCandidate> {
     let lower = sent.to_ascii_lowercase();
     USERS.into_iter().map(move |user| HostCandidate {
         is_one_of_many: true,
+        remedy: Some(remedy::HOST_WITH_USER),
         ..verbatim([user, b"@", &lower].concat(), HostSource::Spelling)
     })
 }
@@ -148,6 +159,7 @@ const fn verbatim(authority: Vec<u8>, source: HostSource) -> HostCandidate {
         is_verbatim: true,
         is_one_of_many: false,
         is_guess: false,
+        remedy: None,
     }
 }
 
@@ -227,7 +239,7 @@ const HOST_HEADERS: [ForwardedHeader; 7] = [
 ];
 
 /// The headers that may hold a whole URL.
-const URL_HEADERS: [ForwardedHeader; 9] = [
+const URL_HEADERS: [ForwardedHeader; 7] = [
     ForwardedHeader::XOriginalUrl,
     ForwardedHeader::XOriginalUri,
     ForwardedHeader::XForwardedUri,
@@ -235,9 +247,10 @@ const URL_HEADERS: [ForwardedHeader; 9] = [
     ForwardedHeader::XRewriteUrl,
     ForwardedHeader::XWawsUnencodedUrl,
     ForwardedHeader::XRequestUri,
-    ForwardedHeader::Origin,
-    ForwardedHeader::Referer,
 ];
+
+/// The headers with a URL that browsers set.
+const CLIENT_HEADERS: [ForwardedHeader; 2] = [ForwardedHeader::Origin, ForwardedHeader::Referer];
 
 /// The names of this machine.
 const LOOPBACK: [&[u8]; 5] = [

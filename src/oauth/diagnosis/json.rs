@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::super::pair::ParameterPair;
+use super::json_value::json_value;
 
-/// Returns the readings of a JSON object as parameters; none if the body is no object.
+/// Returns the readings of a JSON object as parameters; none if the body is no object, or if a name
+/// repeats.
 pub(super) fn json_readings(body: &[u8]) -> Vec<Vec<ParameterPair<'static>>> {
-    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+    let Some(Value::Object(fields)) = json_value(body) else {
         return Vec::new();
     };
     let is_flat = fields
@@ -227,7 +229,9 @@ mod tests {
         ] {
             assert!(readings.iter().any(|text| text == expected), "{expected}");
         }
-        assert!(json_readings(b"[1]").is_empty() && json_readings(b"{").is_empty());
+        for other in [&b"[1]"[..], b"{", br#"{"a":1,"a":2}"#] {
+            assert!(json_readings(other).is_empty());
+        }
         assert_eq!(json_readings(br#"{"a":1}"#).len(), 6);
     }
 

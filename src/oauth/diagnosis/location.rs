@@ -38,6 +38,8 @@ struct AuthorityChange {
     is_likely: bool,
     is_one_of_many: bool,
     is_guess: bool,
+    /// No header of a proxy names it.
+    is_assumed: bool,
 }
 
 impl AuthorityChange {
@@ -50,6 +52,7 @@ impl AuthorityChange {
             is_likely: false,
             is_one_of_many: false,
             is_guess: false,
+            is_assumed: false,
         }
     }
 
@@ -62,12 +65,13 @@ impl AuthorityChange {
             is_likely,
             is_one_of_many,
             is_guess,
+            is_assumed,
         } = self;
         let change = BaseStringChange::new(cause, BaseStringPart::Authority, move |variant| {
             variant.authority = Cow::Owned(text.clone());
             variant.port = rule;
         });
-        let change = change.with_remedy(remedy);
+        let change = change.with_remedy(remedy).assumed(is_assumed);
         if is_guess {
             return change.guess();
         }
@@ -127,19 +131,24 @@ fn ports(evidence: &MismatchEvidence<'_>) -> Vec<AuthorityChange> {
     let (host, own) = split_port(&sent);
     let with = |port: &[u8]| joined(host, Some(port));
     let mut ports = Vec::new();
-    let mut add = |text, rule| ports.push(AuthorityChange::new(MismatchCause::Port, text, rule));
+    let mut add = |text, rule, is_assumed| {
+        ports.push(AuthorityChange {
+            is_assumed,
+            ..AuthorityChange::new(MismatchCause::Port, text, rule)
+        });
+    };
     if own.is_some() {
-        add(host.to_vec(), PortRule::Rfc);
-        add(sent.clone(), PortRule::Verbatim);
+        add(host.to_vec(), PortRule::Rfc, true);
+        add(sent.clone(), PortRule::Verbatim, true);
     }
     if let Some(port) = forwarded_port(evidence) {
-        add(with(port), PortRule::Rfc);
+        add(with(port), PortRule::Rfc, false);
     }
     for port in DEFAULT_PORTS {
-        add(with(port), PortRule::Verbatim);
+        add(with(port), PortRule::Verbatim, true);
     }
     for port in COMMON_PORTS {
-        add(with(port), PortRule::Rfc);
+        add(with(port), PortRule::Rfc, true);
     }
     ports
 }
@@ -163,9 +172,10 @@ fn guessed(evidence: &MismatchEvidence<'_>, consumer_key: &[u8]) -> Vec<HostCand
         .map(|guess| HostCandidate {
             authority: guess.authority,
             source: HostSource::Spelling,
-            is_verbatim: guess.is_verbatim,
+            is_verbatim: guess.verbatim.is_some(),
             is_one_of_many: false,
             is_guess: true,
+            remedy: guess.verbatim,
         })
         .collect()
 }
@@ -177,6 +187,7 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         is_verbatim,
         is_one_of_many,
         is_guess,
+        remedy,
     } = candidate;
     let is_own = split_port(&authority).0.eq_ignore_ascii_case(own);
     let has_capitals = authority.iter().any(u8::is_ascii_uppercase);
@@ -191,11 +202,13 @@ fn host(own: &[u8], candidate: HostCandidate) -> AuthorityChange {
         PortRule::Rfc
     };
     AuthorityChange {
-        remedy: match source {
+        remedy: remedy.or(match source {
             HostSource::Received => Some(remedy::MISCONFIGURED),
             HostSource::Named => None,
-            HostSource::Spelling => Some(remedy::OTHER_SPELLING),
-        },
+            HostSource::NamedByClient | HostSource::Spelling => Some(remedy::OTHER_HOST),
+        }),
+        is_assumed: !is_verbatim
+            && matches!(source, HostSource::NamedByClient | HostSource::Spelling),
         is_likely: source != HostSource::Spelling || is_www_of(&authority, own),
         is_one_of_many,
         is_guess,

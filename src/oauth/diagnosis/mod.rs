@@ -1,9 +1,12 @@
 //! Finds out why a signature does not match: signs the request again with each known deviation of
 //! clients and proxies, and names the deviation that produces the signature.
 //!
-//! A match is not a guess, because only the client's secret can produce it. So a wrong secret and a
-//! tampered request have no cause here. One case is ambiguous: a parameter that somebody added on
-//! the way looks like one that the client did not sign.
+//! A match proves that the owner of the secrets signed the other base string. It does not prove the
+//! origin of the difference: the client, a proxy, or an attacker who changed the request, or who sent
+//! a request for another server here. A remedy says so if the difference could be an attack. A request
+//! that was changed in another way, and one with an unknown secret, have no cause. One match proves
+//! nothing: a key of consumer key and token alone ([`MismatchCause::SecretIsIdentifier`]) can be
+//! anybody's.
 //!
 //! The search tries the right secrets, in this order, and ends at the first match:
 //!
@@ -16,7 +19,7 @@
 //! 6. the scheme with every other cause of 2;
 //! 7. a likely cause of 2 with one of 3;
 //! 8. the scheme with every one of 5, and every other pair of 2;
-//! 9. a guess: a change of which the request has no trace, or another spelling. A part of the work is
+//! 9. a guess: a change that left no trace in the request, or another spelling. A part of the work is
 //!    kept for this stage;
 //! 10. the scheme with every one of 9.
 //!
@@ -27,7 +30,8 @@
 //! 13. the frequent ones, with one cause of 2.
 //!
 //! If two ways lead to the same bytes, the first one counts. The caller bounds the work
-//! ([`diagnose`]).
+//! ([`diagnose`]). The changes are made before the work is counted, so each limits the length of its
+//! names and values.
 //!
 //! # Security
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
@@ -56,6 +60,7 @@ mod host_guesses;
 mod hosts;
 mod joined;
 mod json;
+mod json_value;
 mod keys;
 mod location;
 mod method;
@@ -293,7 +298,7 @@ fn display(
     wire: &WireParameters<'_>,
     reveal: bool,
 ) -> DisplayString {
-    match variant.base_string(wire) {
+    match variant.clone().masked_as(wire).base_string(wire) {
         Some(text) => DisplayString::of(&text, reveal),
         None => DisplayString::default(),
     }

@@ -97,6 +97,7 @@ fn signed<'e>(parameter: &WireParameter<'e>) -> SignedParameter<'e> {
         place: ParameterPlace::Query,
         name: Cow::Borrowed(parameter.name),
         value: Cow::Borrowed(parameter.value),
+        hides_name: false,
     }
 }
 

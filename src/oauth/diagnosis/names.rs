@@ -14,6 +14,9 @@ use super::spelling::listed;
 
 /// Returns every change of names that would differ from the sent ones.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    if !sent.has_short_names() {
+        return Vec::new();
+    }
     let change = |list, remedy| {
         instead(MismatchCause::NamesChanged, list)
             .with_remedy(Some(remedy))
@@ -117,11 +120,11 @@ const RENAMES: [(Rename, &str); 15] = [
     (|name| Some(name.replace(['[', ']'], "")), BRACKETS),
 ];
 
-const CASE: &str = "the client signs names with other capitals or separators than it sends, such as `page_size` for \
+const CASE: &str = "the client signs names in a different case or with different separators than it sends, such as `page_size` for \
      `pageSize`: make it sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
-const AROUND: &str = "the client sends names with a `?`, `$`, `@` or white space at their beginning or end, but signs \
-     them without: make it sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
+const AROUND: &str = "the client sends names with a `?`, `$`, `@` or white space at the beginning or end, but signs \
+     them without it: make it sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
 const MARK: &str = "the client sends a byte order mark in front of the form, but signs the first name without it: \
      make it send the form without the mark";
@@ -129,8 +132,8 @@ const MARK: &str = "the client sends a byte order mark in front of the form, but
 const BRACKETS: &str = "the client signs a nested name without its brackets, such as `b` for `a[b]`: make it sign the \
      names that it sends (RFC 5849 section 3.4.1.3.1)";
 
-const HTML: &str = "the client signs `&amp;` between parameters, as a page has it, but sends `&`: make it sign the URL \
-     without the escapes of HTML";
+const HTML: &str = "the client signs `&amp;` between parameters, as in HTML, but sends `&`: make it sign the URL without \
+     HTML escapes";
 
 const PREFIX_MISSING: &str = "the client signs the `oauth_` parameters without that prefix: make it sign the names that it sends \
      (RFC 5849 section 3.4.1.3.1)";

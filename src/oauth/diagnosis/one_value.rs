@@ -52,7 +52,7 @@ fn changed<'e>(
     let left_plain = encoding.plain.without(ByteSet::UNRESERVED);
     let name = sent.named(std::iter::once(one));
     change.guess().with_own_remedy(format!(
-        "the client leaves {} plain in the value of {name} alone: make it encode that value like all \
+        "the client leaves {} unencoded only in the value of {name}: make it encode that value like all \
          others, every character except letters, digits and `-._~` (RFC 5849 section 3.6)",
         listed(left_plain)
     ))

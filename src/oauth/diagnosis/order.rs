@@ -32,7 +32,7 @@ const ORDERS: [(ParameterOrder, &str); 17] = [
     ),
     (
         ParameterOrder::Name,
-        "sorts the parameters by name alone, not by value",
+        "sorts the parameters only by name, not by value",
     ),
     (
         ParameterOrder::Joined,
@@ -78,6 +78,6 @@ const ORDERS: [(ParameterOrder, &str); 17] = [
     ),
 ];
 
-const PROTOCOL_FIRST: &str = "puts the `oauth_` parameters in front of the others";
+const PROTOCOL_FIRST: &str = "puts the `oauth_` parameters before the others";
 
-const PROTOCOL_LAST: &str = "puts the `oauth_` parameters behind the others";
+const PROTOCOL_LAST: &str = "puts the `oauth_` parameters after the others";

@@ -47,8 +47,9 @@ fn repeated<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
             MismatchCause::RepeatedName,
             at,
             format!(
-                "the client sends {names} more than once, but signs only the {kept} value: make \
-                 it sign every value, sorted (RFC 5849 section 3.4.1.3.2)"
+                "the client sends {names} more than once, but signs only the {kept} value, or \
+                 somebody added the others on the way: make it sign every value, sorted (RFC 5849 \
+                 section 3.4.1.3.2)"
             ),
         )
     };
@@ -69,8 +70,8 @@ fn one_name_repeated<'e>(
     for occurrences in &repetitions.names {
         let named = sent.named(sent.iter().filter(|one| occurrences.contains(&one.at)));
         let remedy = format!(
-            "the client sends {named} more than once, but does not sign every value: make it sign \
-             every value, sorted (RFC 5849 section 3.4.1.3.2)"
+            "the client sends {named} more than once, but does not sign every value, or somebody \
+             added some on the way: make it sign every value, sorted (RFC 5849 section 3.4.1.3.2)"
         );
         let change = |at: Vec<usize>| left_out(MismatchCause::RepeatedName, at, remedy.clone());
         if repetitions.names.len() > 1 {

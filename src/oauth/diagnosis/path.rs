@@ -53,6 +53,8 @@ struct PathChange {
     is_likely: bool,
     is_one_of_many: bool,
     is_guess: bool,
+    /// No header of a proxy names it.
+    is_assumed: bool,
 }
 
 impl PathChange {
@@ -64,6 +66,7 @@ impl PathChange {
             is_likely: false,
             is_one_of_many: false,
             is_guess: false,
+            is_assumed: false,
         }
     }
 
@@ -82,12 +85,17 @@ impl PathChange {
         self
     }
 
+    const fn assumed(mut self) -> Self {
+        self.is_assumed = true;
+        self
+    }
+
     fn change<'e>(self) -> BaseStringChange<'e> {
         let path = self.path;
         let change = BaseStringChange::new(self.cause, BaseStringPart::Path, move |variant| {
             variant.path = Cow::Owned(path.clone());
         });
-        let change = change.with_remedy(self.remedy);
+        let change = change.with_remedy(self.remedy).assumed(self.is_assumed);
         if self.is_guess {
             return change.guess();
         }
@@ -108,17 +116,21 @@ fn named(evidence: &MismatchEvidence<'_>, realm: Option<&[u8]>, whole: &[u8]) ->
         .values(PATH_HEADERS)
         .chain(forwarded.values(PREFIX_HEADERS).flat_map(listed));
     let mut changes = Vec::new();
-    for text in headers.chain(realm.as_deref()).take(MAX_NAMED) {
+    let by_client = realm.as_deref().map(|realm| (realm, true));
+    let named = headers.map(|text| (text, false)).chain(by_client);
+    for (text, is_assumed) in named.take(MAX_NAMED) {
         let path = root_or(NamedUrl::of(text).path);
         let prefix = path.strip_suffix(b"/").unwrap_or(path);
-        changes.push((path.to_vec(), whole));
-        changes.push(([prefix, whole].concat(), whole));
-        changes.push(([evidence.request.path_prefix, path].concat(), whole));
+        let prefixed = [evidence.request.path_prefix, path].concat();
+        for path in [path.to_vec(), [prefix, whole].concat(), prefixed] {
+            let change = PathChange::new(cause_of(&path, whole), path).likely();
+            changes.push(PathChange {
+                is_assumed,
+                ..change
+            });
+        }
     }
     changes
-        .into_iter()
-        .map(|(path, whole)| PathChange::new(cause_of(&path, whole), path).likely())
-        .collect()
 }
 
 /// Returns the cause of a named path.
@@ -156,7 +168,7 @@ fn script(whole: &[u8]) -> Vec<PathChange> {
     }
     paths
         .into_iter()
-        .map(|path| PathChange::new(MismatchCause::PathRewritten, path))
+        .map(|path| PathChange::new(MismatchCause::PathRewritten, path).assumed())
         .collect()
 }
 
@@ -164,7 +176,11 @@ fn common_prefixes(whole: &[u8]) -> impl Iterator<Item = PathChange> {
     COMMON_PREFIXES
         .map(|prefix| [prefix, whole].concat())
         .into_iter()
-        .map(|path| PathChange::new(MismatchCause::PathPrefixStripped, path).among_many())
+        .map(|path| {
+            PathChange::new(MismatchCause::PathPrefixStripped, path)
+                .assumed()
+                .among_many()
+        })
 }
 
 /// Returns the guesses of which the request has no trace.
@@ -187,6 +203,10 @@ fn guessed(whole: &[u8]) -> impl Iterator<Item = PathChange> {
         PathChange {
             remedy,
             is_guess: true,
+            is_assumed: matches!(
+                cause,
+                MismatchCause::PathRewritten | MismatchCause::PathPrefixStripped
+            ),
             ..PathChange::new(cause, path)
         }
     })

@@ -1,6 +1,8 @@
 //! Changes of the query or the form as a whole: decoded before it is split, split elsewhere, or taken
 //! for a single text.
 
+use std::collections::HashSet;
+
 use super::super::encode::{EscapeSyntax, decode, encoded, normalize};
 use super::super::uri::split_target;
 use super::super::variant::SignedParameter;
@@ -16,9 +18,6 @@ pub(super) fn changes<'e>(
     request: &Request<'e>,
     sent: &SentParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
-    if !sent.may_be_shown() {
-        return Vec::new();
-    }
     let mut changes = Vec::new();
     let query = (ParameterPlace::Query, split_target(request.target).1);
     let body = match request.body {
@@ -56,8 +55,8 @@ fn read_otherwise<'e>(
                 replaced(sent, place, &text),
             );
             changes.push(change.guess().with_own_remedy(format!(
-                "the client takes a `{}` for a separator of parameters: make it separate them at `&` \
-                 alone, or send the character escaped",
+                "the client treats a `{}` as a separator of parameters: make it split them only at `&`, \
+                 or escape the character",
                 char::from(separator).escape_default()
             )));
         }
@@ -114,7 +113,8 @@ fn one_text<'e>(
         .collect()
 }
 
-/// Returns the list that is signed if one place has the parameters of another text.
+/// Returns the list that is signed if one place has the parameters of another text. A name that is
+/// not sent there is made of a value.
 fn replaced<'e>(
     sent: &SentParameters<'e>,
     place: ParameterPlace,
@@ -122,6 +122,11 @@ fn replaced<'e>(
 ) -> Vec<SignedParameter<'e>> {
     let is_kept = |one: &&SentParameter<'e>| one.wire.place != place || one.is_protocol();
     let others = sent.iter().filter(is_kept).map(|one| one.signed());
+    let names: HashSet<_> = sent
+        .iter()
+        .filter(|one| one.wire.place == place && sent.shown(&one.name, &one.value).is_some())
+        .map(|one| one.wire.name)
+        .collect();
     let own = form(place, text).take(MAX_PARAMETERS);
     let own = own.filter(|parameter| !parameter.is_protocol());
     let own = own.map(|parameter| SignedParameter {
@@ -129,6 +134,7 @@ fn replaced<'e>(
         place,
         name: parameter.name.to_vec().into(),
         value: parameter.value.to_vec().into(),
+        hides_name: !names.contains(parameter.name),
     });
     others.chain(own).collect()
 }
@@ -148,5 +154,5 @@ const MAX_PARAMETERS: usize = 200;
 const EARLY: &str = "the client decodes the query or form before it splits it at `&` and `=`: make it split first, and \
      then decode each name and value (RFC 5849 section 3.4.1.3.1)";
 
-const ONE_TEXT: &str = "the client signs the whole query or form as one text instead of its parameters: make it pass a list \
+const ONE_TEXT: &str = "the client signs the whole query or form as a single text instead of its parameters: make it pass a list \
      of names and values to its OAuth library";

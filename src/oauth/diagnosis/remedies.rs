@@ -27,7 +27,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::HostCase,
-        "the client signs the host in capitals: make it sign the host in lower case (RFC 5849 \
+        "the client signs the host in uppercase: make it sign the host in lowercase (RFC 5849 \
          section 3.4.1.2)",
     ),
     (
@@ -42,8 +42,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::PathPrefixAdded,
-        "the client signs `{path}`, but a proxy in front added a prefix: call Countersign before \
-         the path is rewritten, or make the client sign `{arrived_path}`",
+        "the client signs `{path}`, but a proxy in front, or somebody else on the way, added a prefix: \
+         call Countersign before the path is rewritten, or make the client sign `{arrived_path}`",
     ),
     (
         MismatchCause::PathRewritten,
@@ -73,7 +73,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::PathCase,
         "the client signs the path as `{path}`, but `{arrived_path}` arrived: make it sign the path \
-         as it sends it; only scheme and host are in lower case (RFC 5849 section 3.4.1.2)",
+         as it sends it; only scheme and host are in lowercase (RFC 5849 section 3.4.1.2)",
     ),
     (
         MismatchCause::TrailingSlash,
@@ -95,8 +95,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::Method,
-        "the client signs `{method}`, but `{arrived_method}` arrived: make it sign the method that it \
-         sends; if it does, look for a proxy that changes the method",
+        "the client signs `{method}`, but `{arrived_method}` arrived, or somebody changed it on the way: make it \
+         sign the method that it sends; if it does, look for a proxy that changes the method",
     ),
     (
         MismatchCause::QueryLeftOut,
@@ -129,8 +129,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::RepeatedName,
-        "the client sends a name several times, but does not sign every value: make it sign all, \
-         sorted (RFC 5849 section 3.4.1.3.2)",
+        "the client sends a name several times, but does not sign every value, or somebody added some \
+         on the way: make it sign all, sorted (RFC 5849 section 3.4.1.3.2)",
     ),
     (
         MismatchCause::ParameterLeftOut,
@@ -149,7 +149,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::ValueLeftOut,
-        "the client does not sign a value as it sends it: make it sign the whole value (RFC 5849 \
+        "the client does not sign a value as it sends it, or somebody changed it on the way: make it \
+         sign the whole value (RFC 5849 \
          section 3.4.1.3.1)",
     ),
     (
@@ -169,13 +170,13 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::ValuesChanged,
-        "the client signs values in another spelling than it sends: make it sign the values that it \
-         sends (RFC 5849 section 3.4.1.3.1)",
+        "the client signs values in another spelling than it sends, or somebody changed them on the way: \
+         make it sign the values that it sends (RFC 5849 section 3.4.1.3.1)",
     ),
     (
         MismatchCause::SemicolonSeparator,
-        "the client takes a `;` for a separator of parameters: make it separate them at `&` \
-         alone, or send `%3B`",
+        "the client treats a `;` as a separator of parameters: make it split them only at `&`, or send \
+         `%3B`",
     ),
     (
         MismatchCause::BracketsOnce,
@@ -214,17 +215,17 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::CharactersNotEncoded,
-        "the client leaves characters plain: make it encode every character except letters, \
+        "the client leaves characters unencoded: make it encode every character except letters, \
          digits and `-._~` (RFC 5849 section 3.6)",
     ),
     (
         MismatchCause::UnreservedEncoded,
         "the client escapes characters that need no escape: make it leave letters, digits and \
-         `-._~` plain (RFC 5849 section 3.6)",
+         `-._~` unencoded (RFC 5849 section 3.6)",
     ),
     (
         MismatchCause::LowerCaseEscapes,
-        "the client writes escapes in lower case: make it write `%2F`, not `%2f` (RFC 5849 \
+        "the client writes escapes in lowercase: make it write `%2F`, not `%2f` (RFC 5849 \
          section 3.6)",
     ),
     (
@@ -263,12 +264,12 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::RealmIncluded,
-        "the client signs the realm: make it leave the realm out (RFC 5849 section 3.4.1.3.1)",
+        "the client signs the realm: make it omit the realm (RFC 5849 section 3.4.1.3.1)",
     ),
     (
         MismatchCause::Timestamp,
-        "the client signs a different `oauth_timestamp` than it sends: make it read the clock once, and \
-         put the same value into the base string and the request",
+        "the client signs a different `oauth_timestamp` than it sends, or somebody changed it on the way: \
+         make it read the clock once, and put the same value into the base string and the request",
     ),
     (
         MismatchCause::SignatureEncoding,
@@ -331,7 +332,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::SecretDecoded,
-        "the client decodes {secret}: make it use the secret as text",
+        "the client decodes {secret}: make it use the secret unchanged",
     ),
     (
         MismatchCause::SecretTruncated,
@@ -339,7 +340,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::SecretCase,
-        "the client changes {secret} to upper or lower case: make it use the secret as it is",
+        "the client changes {secret} to uppercase or lowercase: make it use the secret unchanged",
     ),
     (
         MismatchCause::OldSecret,

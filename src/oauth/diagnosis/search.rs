@@ -390,6 +390,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
                 cause: self.changes[at].cause,
                 remedy: self.changes[at].remedy.clone(),
                 profile: self.profile(candidate, at, text),
+                is_assumed: self.changes[at].is_assumed,
             })
             .collect();
         causes.extend(key.cause.map(|cause| {

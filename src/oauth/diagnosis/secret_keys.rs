@@ -1,11 +1,11 @@
 //! Keys that clients make of the right secrets in another way: with a word for a missing secret, by
 //! another separator or encoding, or of a hash.
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::super::hash::HashFunction;
 use super::super::variant::Encoding;
 use super::MismatchCause;
 use super::wrong_key::{
@@ -66,7 +66,7 @@ fn as_a_whole(consumer: &[u8], token: &[u8]) -> Vec<WrongKey> {
     wide_key.extend(wide);
     let token = encoded_secret(token);
     let of_hash = |secret: &[u8]| glued(secret, b"&", &token);
-    let hashes = [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256].map(|hash| digest(hash, consumer));
+    let hashes = HASHES.map(|hash| hash.wiped_digest(consumer));
     let converted = [
         Zeroizing::new(STANDARD.encode(&*key).into_bytes()),
         Zeroizing::new(hexadecimal(&key)),
@@ -75,12 +75,12 @@ fn as_a_whole(consumer: &[u8], token: &[u8]) -> Vec<WrongKey> {
     ];
     let hashed = hashes.iter().flat_map(|hash| {
         let text = Zeroizing::new(STANDARD.encode(hash).into_bytes());
-        let digits = Zeroizing::new(hexadecimal(hash.as_ref()));
+        let digits = Zeroizing::new(hexadecimal(hash));
         [of_hash(&digits), of_hash(&encoded_secret(&text))]
     });
     let whole = |secret, key| WrongKey::new(MismatchCause::SecretEncoded, secret, key);
-    let of_key = [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256].map(|hash| digest(hash, &key));
-    let of_key = of_key.map(|hash| Zeroizing::new(hexadecimal(hash.as_ref())));
+    let of_key = HASHES.map(|hash| hash.wiped_digest(&key));
+    let of_key = of_key.map(|hash| Zeroizing::new(hexadecimal(&hash)));
     converted
         .into_iter()
         .chain(of_key)
@@ -126,6 +126,9 @@ fn latin1(secret: &[u8]) -> Option<SecretBytes> {
     Some(out)
 }
 
+/// The hash functions that clients run over secrets.
+const HASHES: [HashFunction; 2] = [HashFunction::Sha1, HashFunction::Sha256];
+
 /// The words that languages print for a secret that is not there.
 const WORDS: [&[u8]; 5] = [b"undefined", b"null", b"None", b"nil", b"NULL"];
 
@@ -156,11 +159,11 @@ const JOINED: &str = "the client does not join its secrets as `SECRET&TOKEN_SECR
 const WHOLE: &str = "the client encodes or hashes the whole key: make it use the two encoded secrets, joined by `&`, as they are \
      (RFC 5849 section 3.4.2)";
 
-const HASHED: &str = "the client signs with a hash of {secret}: make it use the secret as text";
+const HASHED: &str = "the client signs with a hash of {secret}: make it use the secret itself";
 
 const ENCODER: &str = "the client encodes its secrets in another way: make it encode every character except letters, \
      digits and `-._~` (RFC 5849 sections 3.4.2 and 3.6), or give it secrets of letters and digits \
      only";
 
-const CHARSET: &str = "the client signs with {secret} in another character set than UTF-8: make it use UTF-8, or give it \
+const CHARSET: &str = "the client signs with {secret} in a character set other than UTF-8: make it use UTF-8, or give it \
      a secret of letters and digits only";

@@ -26,13 +26,18 @@ impl SecretPadding {
     }
 }
 
-/// Makes the remedy that names a text.
+/// Makes the remedy that names a text, as `it` or `them`.
 macro_rules! remedy {
     ($text:literal) => {
+        remedy!($text, "it")
+    };
+    ($text:literal, $them:literal) => {
         concat!(
             "the client signs with ",
             $text,
-            " {secret}: remove it from the client's configuration"
+            " {secret}: remove ",
+            $them,
+            " from the client's configuration"
         )
     };
 }
@@ -56,7 +61,7 @@ pub(super) const PADDINGS: [SecretPadding; 40] = [
     SecretPadding::new(b"\r\n", b"", BREAK_BEFORE),
     SecretPadding::new(b"\n", b"\n", BREAKS),
     SecretPadding::new(b"\r\n", b"\r\n", BREAKS),
-    SecretPadding::new(b"", b"\\n", remedy!("`\\n` behind")),
+    SecretPadding::new(b"", b"\\n", remedy!("`\\n` after")),
     SecretPadding::new(b"'", b"'", QUOTES),
     SecretPadding::new(b"`", b"`", QUOTES),
     SecretPadding::new(b"", b"\"", QUOTE),
@@ -66,13 +71,13 @@ pub(super) const PADDINGS: [SecretPadding; 40] = [
     SecretPadding::new(b"\\\"", b"\\\"", QUOTES),
     // Typographic quotes.
     SecretPadding::new(b"\xE2\x80\x9C", b"\xE2\x80\x9D", QUOTES),
-    SecretPadding::new(b"<", b">", remedy!("angle brackets around")),
-    SecretPadding::new(b"", b",", remedy!("a comma behind")),
-    SecretPadding::new(b"", b"\",", remedy!("`\",` behind")),
-    SecretPadding::new(b"", b";", remedy!("a semicolon behind")),
-    SecretPadding::new(b"", b".", remedy!("a full stop behind")),
-    SecretPadding::new(b"b'", b"'", remedy!("`b'` and `'` around")),
-    SecretPadding::new(b"=", b"", remedy!("`=` in front of")),
+    SecretPadding::new(b"<", b">", remedy!("angle brackets around", "them")),
+    SecretPadding::new(b"", b",", remedy!("a comma after")),
+    SecretPadding::new(b"", b"\",", remedy!("`\",` after")),
+    SecretPadding::new(b"", b";", remedy!("a semicolon after")),
+    SecretPadding::new(b"", b".", remedy!("a full stop after")),
+    SecretPadding::new(b"b'", b"'", remedy!("`b'` and `'` around", "them")),
+    SecretPadding::new(b"=", b"", remedy!("`=` before")),
     SecretPadding::new(b"", b"\xC2\xA0", NO_BREAK_SPACE),
     SecretPadding::new(b"\xC2\xA0", b"", NO_BREAK_SPACE),
     SecretPadding::new(b"", b"\xE2\x80\x8B", ZERO_WIDTH),
@@ -83,21 +88,21 @@ pub(super) const PADDINGS: [SecretPadding; 40] = [
     SecretPadding::new(b"\xC3\xAF\xC2\xBB\xC2\xBF", b"", BYTE_ORDER_MARK),
 ];
 
-const SPACE_BEHIND: &str = remedy!("white space behind");
+const SPACE_BEHIND: &str = remedy!("white space after");
 
-const SPACE_BEFORE: &str = remedy!("white space in front of");
+const SPACE_BEFORE: &str = remedy!("white space before");
 
 const SPACES: &str = remedy!("white space around");
 
 const TAB: &str = remedy!("a tab next to");
 
-const BREAK_BEHIND: &str = remedy!("a line break behind");
+const BREAK_BEHIND: &str = remedy!("a line break after");
 
-const BREAK_BEFORE: &str = remedy!("a line break in front of");
+const BREAK_BEFORE: &str = remedy!("a line break before");
 
-const BREAKS: &str = remedy!("line breaks around");
+const BREAKS: &str = remedy!("line breaks around", "them");
 
-const QUOTES: &str = remedy!("quotes around");
+const QUOTES: &str = remedy!("quotes around", "them");
 
 const QUOTE: &str = remedy!("a quote next to");
 

@@ -127,13 +127,17 @@ impl KeyTexts<'_> {
             .into_iter()
             .filter(|(_, one, _)| !one.is_empty())
             .map(|(secret, one, other)| {
-                WrongKey::new(
-                    MismatchCause::SecretIsIdentifier,
-                    secret,
-                    joined(one, other),
-                )
+                let key = joined(one, other);
+                let wrong = WrongKey::new(MismatchCause::SecretIsIdentifier, secret, key);
+                let are_public = [one, other].iter().all(|part| self.is_public(part));
+                wrong.with_remedy_if(are_public, remedy::SECRETS_PUBLIC)
             })
             .collect()
+    }
+
+    /// Returns whether a text is not a secret: anybody can sign with it.
+    fn is_public(self, text: &[u8]) -> bool {
+        text.is_empty() || text == self.consumer_key || text == self.token
     }
 
     /// Puts texts around the consumer's secret, the token's, and both.

@@ -43,15 +43,22 @@ impl<'e> SentParameters<'e> {
         }
     }
 
-    /// Returns whether names and values may be shown. Otherwise no change may make a name of a value,
-    /// because a masked base string shows names.
-    pub(super) const fn may_be_shown(&self) -> bool {
-        self.reveal
-    }
-
     /// Returns every parameter in the order of the wire.
     pub(super) fn iter(&self) -> impl Iterator<Item = &SentParameter<'e>> + Clone {
         self.parameters.iter()
+    }
+
+    /// Returns whether the application's names are short enough to be spelled in other ways. The
+    /// budget counts only the changes that are tried, and each copies every name.
+    pub(super) fn has_short_names(&self) -> bool {
+        let names = self.application().map(|one| one.name.len());
+        names.sum::<usize>() <= MAX_NAMES_LEN
+    }
+
+    /// Returns whether the application's values are short enough to be spelled in other ways.
+    pub(super) fn has_short_values(&self) -> bool {
+        let values = self.application().map(|one| one.value.len());
+        values.sum::<usize>() <= MAX_VALUES_LEN
     }
 
     /// Returns whether a form body has parameters.
@@ -206,6 +213,12 @@ const PLACES: [ParameterPlace; 3] = [
 
 /// The most parameters of a request that changes look at.
 const MAX_PARAMETERS: usize = 200;
+
+/// The longest names together, in bytes, that are spelled in other ways.
+const MAX_NAMES_LEN: usize = 4 * 1024;
+
+/// The longest values together, in bytes, that are spelled in other ways.
+const MAX_VALUES_LEN: usize = 8 * 1024;
 
 /// The most parameters that a remedy names.
 const MAX_NAMED: usize = 4;

@@ -11,8 +11,10 @@ use super::sent::{SentParameter, SentParameters};
 
 /// Returns every change of names and separators that would differ from the sent parameters.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let mut changes = names(sent);
-    changes.extend(separators(sent));
+    let mut changes = separators(sent);
+    if sent.has_short_names() {
+        changes.extend(names(sent));
+    }
     changes
 }
 
@@ -38,9 +40,14 @@ fn separators<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
             if !segment.contains(&by) {
                 return None;
             }
-            let parts: Vec<_> = segment.split(|&byte| byte == by).collect();
-            let parts = parts.into_iter().filter(|part| !part.is_empty());
-            Some(parts.map(|part| of_segment(one, part)).collect())
+            let parts = segment.split(|&byte| byte == by).enumerate();
+            let parts = parts.filter(|(_, part)| !part.is_empty());
+            let list = parts.map(|(at, part)| SignedParameter {
+                // Behind the first separator, the name is a part of the value.
+                hides_name: at > 0,
+                ..of_segment(one, part)
+            });
+            Some(list.collect())
         })
     };
     split(b';')
@@ -156,13 +163,13 @@ fn of_segment<'e>(one: &SentParameter<'e>, segment: &[u8]) -> SignedParameter<'e
     }
 }
 
-const SEMICOLON: &str = "the client takes the `;` in {names} for a separator of parameters: make it separate them at `&` \
-     alone, or send `%3B`";
+const SEMICOLON: &str = "the client treats the `;` in {names} as a separator of parameters: make it split them only at `&`, or \
+     send `%3B`";
 
 const PHP_NAMES: &str = "the client signs {names} with `_` instead of a `.` or a space, as PHP's `$_GET` has it: make it \
      sign the names that it sends (RFC 5849 section 3.4.1.3.1)";
 
-const LOWER_CASE_NAMES: &str = "the client signs {names} in lower case, but sends capitals: make it sign the names that it sends \
+const LOWER_CASE_NAMES: &str = "the client signs {names} in lowercase, but sends uppercase letters: make it sign the names that it sends \
      (RFC 5849 section 3.4.1.3.1)";
 
 const HTML: &str = "the client sends `&amp;` between parameters, and signs `&`: make it send the URL without the \

@@ -93,9 +93,17 @@ fn timestamps<'e>(at: usize, sent: u64) -> impl Iterator<Item = BaseStringChange
             change
         }
     });
-    let texts = [format!("{sent}.0"), format!("{sent}000"), String::new()];
-    let others = zones(sent).map(|other| other.to_string()).chain(texts);
-    near.chain(others.map(move |text| timestamp(at, text).guess()))
+    let zones = zones(sent).map(|other| (other.to_string(), remedy::TIMESTAMP_ZONE));
+    let texts = [
+        (format!("{sent}.0"), remedy::TIMESTAMP_FRACTION),
+        (format!("{sent}000"), remedy::TIMESTAMP_MILLISECONDS),
+        (String::new(), remedy::TIMESTAMP_EMPTY),
+    ];
+    let guesses = zones.chain(texts).map(move |(text, remedy)| {
+        let change = timestamp(at, text).with_remedy(Some(remedy));
+        change.guess()
+    });
+    near.chain(guesses)
 }
 
 fn timestamp<'e>(at: usize, text: String) -> BaseStringChange<'e> {

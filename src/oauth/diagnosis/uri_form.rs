@@ -108,5 +108,5 @@ fn port_at_the_end<'e>(
 /// The most segments that a client is assumed to have in front of the path that it signs.
 const MAX_SEGMENTS: usize = 4;
 
-const PORT: &str = "the client signs the port at the end of the URL, behind the path or the query: make it sign the \
-     port behind the host, as in `{arrived}` (RFC 5849 section 3.4.1.2)";
+const PORT: &str = "the client signs the port at the end of the URL, after the path or the query: make it sign the \
+     port after the host, as in `{arrived}` (RFC 5849 section 3.4.1.2)";

@@ -13,8 +13,7 @@ use super::value_texts::{CHANGES, ValueChange};
 
 /// Returns every change of values that would differ from the sent ones.
 pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let len: usize = sent.application().map(|one| one.value.len()).sum();
-    if len > MAX_TOTAL_LEN {
+    if !sent.has_short_names() || !sent.has_short_values() {
         return Vec::new();
     }
     let mut changes: Vec<_> = CHANGES
@@ -58,8 +57,8 @@ fn changed<'e>(
     instead(MismatchCause::ValuesChanged, with_values(sent, others))
         .guess()
         .with_own_remedy(format!(
-            "the client signs the value of {names} {how}: make it sign the value that it sends (RFC \
-             5849 section 3.4.1.3.1)"
+            "the client signs the value of {names} {how}, or somebody changed it on the way: make it \
+             sign the value that it sends (RFC 5849 section 3.4.1.3.1)"
         ))
 }
 
@@ -104,20 +103,18 @@ fn exchanged<'e>(sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
             false => SignedParameter {
                 name: Cow::Owned(encoded(&one.value).into_bytes()),
                 value: Cow::Owned(encoded(&one.name).into_bytes()),
+                hides_name: true,
                 ..one.signed()
             },
         })
         .collect();
-    sent.application().next().filter(|_| sent.may_be_shown())?;
+    sent.application().next()?;
     let change = instead(MismatchCause::ValuesChanged, list).guess();
     Some(change.with_remedy(Some(EXCHANGED)))
 }
 
-/// The longest values together, in bytes, that are spelled in other ways.
-const MAX_TOTAL_LEN: usize = 8 * 1024;
-
 /// The most values that are changed one by one.
 const MAX_SINGLES: usize = 6;
 
-const EXCHANGED: &str =
-    "the client exchanges names and values before it signs: make it sign each name with its value";
+const EXCHANGED: &str = "the client swaps names and values before it signs, or somebody did on the way: make it sign \
+     each name with its value";

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json_value::json_value;
 use super::unicode::UnicodeForm;
 
 /// A function from a value to another spelling; `None` if it has none.
@@ -93,7 +94,7 @@ pub(super) const CHANGES: [ValueChange; 62] = [
     change(HTML, |text| {
         Some(html(text).replace('"', "&quot;").replace('\'', "&#039;"))
     }),
-    change("without the escapes of HTML that it sends", |text| {
+    change("without the HTML escapes that it sends", |text| {
         Some(from_html(text))
     }),
     change(BACKSLASHES, |text| Some(slashed(text))),
@@ -124,7 +125,7 @@ pub(super) const CHANGES: [ValueChange; 62] = [
     change(DATE, |text| date_with(text, 'T', " ")),
     change(DATE, |text| date_with(text, ' ', "T")),
     change("with or without a `/` at the end", last_slash),
-    change("as another text for a list", list),
+    change("with the list written differently", list),
 ];
 
 /// Words, and the words that a language has for them.
@@ -297,7 +298,7 @@ fn respaced(text: &str, space: &str) -> Option<String> {
     Some(out)
 }
 
-/// Returns a JSON text with sorted names.
+/// Returns a JSON text with sorted names; `None` if a name repeats.
 fn sorted(text: &str) -> Option<String> {
     Some(json(text)?.to_string())
 }
@@ -306,7 +307,7 @@ fn json(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str(text).ok()
+    json_value(text.as_bytes())
 }
 
 /// Returns the other spelling of a date in UTC, or the date without its thousandths.
@@ -394,7 +395,7 @@ const NOTHING: [&str; 8] = [
 ];
 
 /// The longest value that is spelled otherwise, in bytes.
-const MAX_LEN: usize = 4096;
+const MAX_LEN: usize = 1024;
 
 /// The most digits of an integer.
 const MAX_DIGITS: usize = 20;
@@ -402,25 +403,25 @@ const MAX_DIGITS: usize = 20;
 /// The number up to which a spelling has few digits.
 const LARGEST: f64 = 1e21;
 
-const WORD: &str = "as another word for true, false or nothing";
+const WORD: &str = "as a different word for true, false or null";
 
-const NUMBER: &str = "as another spelling of the number";
+const NUMBER: &str = "with the number written differently";
 
-const UNICODE: &str = "in another normalization form of Unicode";
+const UNICODE: &str = "in a different Unicode normalization form";
 
 const DROPPED: &str = "without some characters that it sends";
 
-const REPLACED: &str = "with other characters than it sends";
+const REPLACED: &str = "with different characters than it sends";
 
-const HTML: &str = "with the escapes of HTML";
+const HTML: &str = "with HTML escapes";
 
 const BACKSLASHES: &str = "with backslashes that it does not send";
 
-const SPACE: &str = "with other white space than it sends";
+const SPACE: &str = "with different white space than it sends";
 
-const JSON: &str = "as JSON with other white space, or in another order";
+const JSON: &str = "as JSON with different white space or in a different order";
 
-const DATE: &str = "as another spelling of the date";
+const DATE: &str = "with the date written differently";
 
 #[cfg(test)]
 mod tests {

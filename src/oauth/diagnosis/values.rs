@@ -42,8 +42,9 @@ fn cut_values<'e>(
     })?;
     Some(
         instead(MismatchCause::ValueLeftOut, list).with_own_remedy(format!(
-            "the client splits the value of {names} at a `{}`, and signs only a part: make it \
-             split each parameter at its first `=` alone, and sign the whole value",
+            "the client splits the value of {names} at a `{}`, and signs only a part, or somebody \
+             added the rest on the way: make it split each parameter at its first `=` alone, and sign \
+             the whole value",
             char::from(by)
         )),
     )
@@ -63,8 +64,8 @@ fn without_values<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
         let names = sent.named(sent.application().filter(|one| these(one.at)));
         Some(
             instead(MismatchCause::ValueLeftOut, list).with_own_remedy(format!(
-                "the client signs {names} without a value: make it sign the value that it sends \
-                 (RFC 5849 section 3.4.1.3.1)"
+                "the client signs {names} without a value, or somebody added one on the way: make it \
+                 sign the value that it sends (RFC 5849 section 3.4.1.3.1)"
             )),
         )
     };
@@ -83,8 +84,8 @@ fn values_for_none<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
         let names = sent.named(sent.application().filter(|one| one.value.is_empty()));
         Some(
             instead(MismatchCause::EmptyValue, list).with_own_remedy(format!(
-                "the client signs a value for {names}, but sends none: make it sign an empty \
-                 value (RFC 5849 section 3.4.1.3.1)"
+                "the client signs a value for {names}, but sends none, or somebody removed it on the \
+                 way: make it sign an empty value (RFC 5849 section 3.4.1.3.1)"
             )),
         )
     };
@@ -108,8 +109,9 @@ fn ended_values<'e>(sent: &SentParameters<'e>, end: u8) -> Option<BaseStringChan
         format!("`{}`", char::from(end))
     };
     let remedy = format!(
-        "the client signs the value of {{names}} only up to the first {at}: make it split the \
-         parameters before it decodes them, and sign the whole value (RFC 5849 section 3.4.1.3.1)"
+        "the client signs the value of {{names}} only up to the first {at}, or somebody added the \
+         rest on the way: make it split the parameters before it decodes them, and sign the whole \
+         value (RFC 5849 section 3.4.1.3.1)"
     );
     Some(changed_list(
         MismatchCause::ValueLeftOut,

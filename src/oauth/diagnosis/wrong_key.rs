@@ -34,6 +34,14 @@ impl WrongKey {
         self
     }
 
+    pub(super) const fn with_remedy_if(self, applies: bool, remedy: &'static str) -> Self {
+        if applies {
+            self.with_remedy(remedy)
+        } else {
+            self
+        }
+    }
+
     pub(super) const fn usual(mut self, is_usual: bool) -> Self {
         self.is_usual = is_usual;
         self

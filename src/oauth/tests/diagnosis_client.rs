@@ -431,10 +431,15 @@ impl Case {
 
     /// Explains the request of the mistaken client.
     pub(super) fn explained(&self) -> Option<Diagnosis> {
-        self.diagnosis(&self.signed_by(&self.mistaken()), CompatSet::NONE)
+        self.diagnosis(&self.signed_by(&self.mistaken()), true)
     }
 
-    fn diagnosis(&self, wire: &WireRequest, compat: CompatSet) -> Option<Diagnosis> {
+    /// Explains the request of the mistaken client to others than its sender.
+    pub(super) fn explained_masked(&self) -> Option<Diagnosis> {
+        self.diagnosis(&self.signed_by(&self.mistaken()), false)
+    }
+
+    fn diagnosis(&self, wire: &WireRequest, reveal: bool) -> Option<Diagnosis> {
         let mut forwarded = ForwardedHeaders::default();
         for (name, value) in &self.headers {
             forwarded.add(name.as_bytes(), value.as_bytes());
@@ -449,13 +454,13 @@ impl Case {
                 let evidence = MismatchEvidence {
                     request: &request,
                     limits: &ParseLimits::default(),
-                    compat,
+                    compat: CompatSet::NONE,
                     keys,
                     expired_secrets: &[OLD.as_bytes()],
                     forwarded,
                     received,
                     setting: OriginSetting::Origin,
-                    reveal: true,
+                    reveal,
                 };
                 diagnose(&evidence, BUDGET)
             })

@@ -174,14 +174,14 @@ const CASES: &[Case] = {
             "q=a*b~c",
             texts(java),
             C::CharactersNotEncoded,
-            "leaves `*` plain, escapes `~`",
+            "leaves `*` unencoded, escapes `~`",
         ),
         (
             "q=a+*~c",
             "q=a *~c",
             texts(java),
             C::SpaceAsPlus,
-            "signs a space as `+`, leaves `*` plain, escapes `~`",
+            "signs a space as `+`, leaves `*` unencoded, escapes `~`",
         ),
         ("q=a%20b", "q=a b", texts(java), C::SpaceAsPlus, "a space"),
         ("q=a+b", "q=a b", texts(plus), C::SpaceAsPlus, "a space"),
@@ -190,14 +190,14 @@ const CASES: &[Case] = {
             "q=~a*b",
             texts(dot_net),
             C::CharactersNotEncoded,
-            "lower case",
+            "lowercase",
         ),
         (
             "q=a+b%2Fc",
             "q=a b/c",
             all(dot_net),
             C::SpaceAsPlus,
-            "lower case",
+            "lowercase",
         ),
         (
             "path=a%2Fb&q=a%20b",
@@ -288,14 +288,14 @@ const CASES: &[Case] = {
             "q=a b/c",
             texts(lower_case),
             C::LowerCaseEscapes,
-            "lower case",
+            "lowercase",
         ),
         (
             "q=a%2Cb",
             "q=a,b",
             all(lower_case),
             C::LowerCaseEscapes,
-            "lower case",
+            "lowercase",
         ),
         (
             "q=a%2Cb",
@@ -306,7 +306,7 @@ const CASES: &[Case] = {
                 ..RFC
             },
             C::LowerCaseEscapes,
-            "lower case",
+            "lowercase",
         ),
         (
             "q=ab",
@@ -316,7 +316,7 @@ const CASES: &[Case] = {
                 ..RFC
             },
             C::LowerCaseEscapes,
-            "lower case",
+            "lowercase",
         ),
         (
             "q=a%2Fb%20c",
@@ -542,7 +542,7 @@ const CASES: &[Case] = {
                 pairs.sort_by_key(|(name, _)| !name.starts_with("oauth"));
             }),
             C::Sorting,
-            "`oauth_` parameters in front",
+            "`oauth_` parameters before the others",
         ),
         (
             "z=1&b=2",

@@ -312,7 +312,7 @@ const QUERIES: &[Case] = &[
         "PageSize=5",
         "pagesize=5",
         MismatchCause::NamesChanged,
-        "lower case",
+        "lowercase",
     ),
     (
         "a=1&amp;b=2",

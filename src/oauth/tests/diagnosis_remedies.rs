@@ -151,8 +151,9 @@ fn quoted<'t>(text: &'t str, before: &'t str, after: &'t str) -> impl Iterator<I
 }
 
 /// The words with which a remedy tells the client to sign the request as it arrives.
-const CLIENT_ACTS: [&str; 11] = [
+const CLIENT_ACTS: [&str; 12] = [
     "remove it from the client",
+    "remove them from the client",
     "set both to the same method",
     "make it ",
     "make the client ",
@@ -162,7 +163,7 @@ const CLIENT_ACTS: [&str; 11] = [
     "pass the plain secret",
     "put each secret in its place",
     "give it ",
-    "set the method where the client",
+    "set the method also where the client",
 ];
 
 /// The words with which a remedy tells the operator to let the request arrive as it was sent.

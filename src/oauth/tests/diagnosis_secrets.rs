@@ -23,10 +23,10 @@ fn no_sender_learns_of_a_mistake_with_a_secret() {
 #[test]
 fn the_text_around_a_secret_is_named() {
     for (before, after, word) in [
-        ("", " ", "white space behind the consumer secret"),
+        ("", " ", "white space after the consumer secret"),
         ("\"", "\"", "quotes around"),
         ("", "\"", "a quote next to"),
-        ("", "\r\n", "a line break behind"),
+        ("", "\r\n", "a line break after"),
         ("\u{feff}", "", "a byte order mark next to"),
     ] {
         let padded = case(MismatchCause::SecretPadded, word, move |client| {

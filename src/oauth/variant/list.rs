@@ -16,6 +16,8 @@ pub(in crate::oauth) struct SignedParameter<'a> {
     pub(in crate::oauth) name: Cow<'a, [u8]>,
     /// The value, not decoded.
     pub(in crate::oauth) value: Cow<'a, [u8]>,
+    /// The name is made of a value, and so is masked.
+    pub(in crate::oauth) hides_name: bool,
 }
 
 impl<'a> SignedParameter<'a> {
@@ -26,6 +28,7 @@ impl<'a> SignedParameter<'a> {
             place: parameter.place,
             name: Cow::Borrowed(parameter.name),
             value: Cow::Borrowed(parameter.value),
+            hides_name: false,
         }
     }
 

@@ -78,6 +78,8 @@ pub(super) struct BaseStringVariant<'v> {
     pub(super) is_joined_twice: bool,
     /// The order of the parameters.
     pub(super) order: ParameterOrder,
+    /// The indices of parameters whose names are masked, whatever they are in this variant.
+    pub(super) hidden_names: Vec<usize>,
     /// A change of the finished base string, which is not shown to people.
     pub(super) finish: Option<Finish>,
 }
@@ -121,6 +123,7 @@ impl<'v> BaseStringVariant<'v> {
             joined_encoding: Encoding::RFC,
             is_joined_twice: false,
             order: ParameterOrder::Rfc,
+            hidden_names: Vec::new(),
             finish: None,
         }
     }
@@ -131,8 +134,11 @@ impl<'v> BaseStringVariant<'v> {
         wire: &WireParameters<'s>,
     ) -> Option<VariantString<'s>> {
         let mut pairs = match &self.instead {
-            None => self.pairs(wire.iter().copied().enumerate())?,
-            Some(list) => self.pairs(list.iter().map(|one| (one.sent, one.as_wire())))?,
+            None => self.pairs(wire.iter().map(|one| (*one, false)).enumerate())?,
+            Some(list) => {
+                let list = list.iter();
+                self.pairs(list.map(|one| (one.sent, (one.as_wire(), one.hides_name))))?
+            }
         };
         pairs.extend(self.unsent.iter().cloned());
         self.order.sort(&mut pairs);
@@ -143,18 +149,39 @@ impl<'v> BaseStringVariant<'v> {
         })
     }
 
-    /// Reads the signed ones of some parameters, each with its index.
+    /// Returns the variant for people: a name that is masked in the request is masked in every
+    /// variant.
+    pub(super) fn masked_as(mut self, wire: &WireParameters<'_>) -> Self {
+        let is_hidden = |one: &WireParameter<'_>| {
+            let read = |raw| TextForm::RFC.read(raw, one.place);
+            let pair = read(one.name).zip(read(one.value));
+            pair.is_none_or(|(name, value)| {
+                let pair = ParameterPair {
+                    name,
+                    value,
+                    hides_name: false,
+                };
+                !pair.visibility().name
+            })
+        };
+        let hidden = wire.iter().enumerate().filter(|(_, one)| is_hidden(one));
+        self.hidden_names = hidden.map(|(at, _)| at).collect();
+        self
+    }
+
+    /// Reads the signed ones of some parameters, each with its index and whether its name is hidden.
     fn pairs<'w>(
         &self,
-        parameters: impl Iterator<Item = (usize, WireParameter<'w>)>,
+        parameters: impl Iterator<Item = (usize, (WireParameter<'w>, bool))>,
     ) -> Option<Vec<ParameterPair<'w>>> {
         let mut pairs = Vec::new();
         let mut seen = BTreeSet::new();
-        for (at, sent) in parameters {
+        for (at, (sent, hides_name)) in parameters {
             if !self.signs(at, &sent) {
                 continue;
             }
-            let pair = self.pair(at, &sent)?;
+            let mut pair = self.pair(at, &sent)?;
+            pair.hides_name |= hides_name;
             if self.may_drop(&sent) && !seen.insert(identity(&sent, &pair)?) {
                 continue;
             }
@@ -205,6 +232,7 @@ impl<'v> BaseStringVariant<'v> {
         Some(ParameterPair {
             name: self.names[place].read(sent.name, sent.place)?,
             value: value.read(sent.value, sent.place)?,
+            hides_name: self.hidden_names.contains(&at),
         })
     }
 }

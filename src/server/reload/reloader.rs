@@ -18,6 +18,7 @@ use super::source::ReloadSource;
 use crate::config::Config;
 use crate::server::app::App;
 use crate::server::assembly::{ListenerServices, SharedParts};
+use crate::server::service_manager::ReloadReport;
 use crate::server::transport::{ClientAuthority, ListenerCertificate, LoadedTls};
 
 /// Replaces the configuration of a running service.
@@ -92,7 +93,11 @@ impl<'s> Reloader<'s> {
                 }
             };
             if must_read {
+                // Earlier or later, its end would report that the service is ready.
+                let is_serving = self.shared.health.is_serving();
+                let report = is_serving.then(ReloadReport::begin);
                 let states = self.reload(&source).await;
+                drop(report);
                 if let Some(states) = states {
                     changes.was_read(states);
                 }

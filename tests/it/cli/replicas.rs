@@ -1,6 +1,8 @@
 //! `countersign denials` and `countersign report` over two replicas.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -226,6 +228,51 @@ async fn a_replica_that_comes_back_is_followed_again_without_a_gap() {
         let line = lines.next_line().await.unwrap().unwrap();
         assert_eq!(line.split_whitespace().nth(2), Some(id), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_comes_back_with_another_token_is_followed_with_that() {
+    const LATER_TOKEN: &str = "another-horse-battery-staple";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    private_file(&file, ADMIN_TOKEN);
+    let before = AdminServer::start().await;
+    let relay = Relay::start("127.0.0.1:0", before.address).await;
+    let address = relay.address;
+    let server = format!("http://{address}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command
+        .args(["denials", "--follow", "--since=2023-11-14T22:13:20Z"])
+        .args(["--output=json", "--server", &server, "--token-file"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    before.diagnostics.record_refused(&denial("11"));
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    assert!(first.contains("\"11\""), "{first}");
+
+    private_file(&file, LATER_TOKEN);
+    let after = AdminServer::start_with(LATER_TOKEN).await;
+    after.clock.advance(Duration::from_secs(60));
+    after.diagnostics.record_refused(&denial("12"));
+    drop(relay);
+    let lost = notes.next_line().await.unwrap().unwrap();
+    assert!(lost.contains("lost replica"), "{lost}");
+    let _relay = Relay::start(&address.to_string(), after.address).await;
+    let back = notes.next_line().await.unwrap().unwrap();
+    assert_eq!(back, format!("watching replica {server}"));
+    let second = lines.next_line().await.unwrap().unwrap();
+    assert!(second.contains("\"12\""), "{second}");
+}
+
+fn private_file(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, private).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,9 @@ fn every_named_file_exists() {
             .into_iter()
             .filter(|file| !project(file).exists());
         missing.extend(named.map(|file| format!("{name}: {file}")));
+        if page.extension() != Some("md".as_ref()) {
+            continue;
+        }
         let folder = page.parent().unwrap();
         let linked = links(&text)
             .into_iter()

@@ -47,8 +47,13 @@ pub(crate) struct AdminServer {
 
 impl AdminServer {
     pub(crate) async fn start() -> Self {
+        Self::start_with(ADMIN_TOKEN).await
+    }
+
+    /// Starts a server with another admin token.
+    pub(crate) async fn start_with(admin_token: &'static str) -> Self {
         leaks::own_log();
-        leaks::secret(ADMIN_TOKEN);
+        leaks::secret(admin_token);
         leaks::secret(ISSUER_TOKEN);
         let clock = Arc::new(ManualClock::at(START));
         let store = memory(clock.clone()).await;
@@ -57,7 +62,7 @@ impl AdminServer {
         let address = listener.local_addr().unwrap();
         let issuer_token = IssuerToken::new(ISSUER_TOKEN);
         let access = Access::new(
-            AdminToken::new(ADMIN_TOKEN).unwrap(),
+            AdminToken::new(admin_token).unwrap(),
             issuer_token,
             &Config::default().api,
         );

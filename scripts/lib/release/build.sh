@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Functions that build the program that is shipped. Scripts source this file after common.sh.
+#
+#   need_release_tools    inside of a function for `provide`
+#   build_release         makes target/dist/countersign and target/dist/countersign.debug
+#
+# Two builds of one commit in the same directory with the same toolchain give the same bytes.
+#
+#   SOURCE_DATE_EPOCH     the date in `--version` (default: the time of the last commit)
+#   COUNTERSIGN_COMMIT    the commit in `--version`, for a build from an archive without git
+
+DIST=target/dist
+
+need_release_tools() {
+    need objcopy binutils
+}
+
+# Builds the program with the ordinary release profile, whose dependencies the benchmarks share, and
+# moves its debug symbols into a file of their own, which debuggers find beside it.
+build_release() {
+    export_source_date
+    say "Building the release; the first build takes several minutes."
+    cargo build --locked --release --bin countersign --target-dir target
+    split_debug_symbols target/release/countersign "$DIST"
+}
+
+# Exports SOURCE_DATE_EPOCH, unless it is set.
+export_source_date() {
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(commit_time)}
+    export SOURCE_DATE_EPOCH
+}
+
+# `git archive` gives each file the time of the commit.
+commit_time() {
+    if [[ -e .git ]]; then git log -1 --format=%ct; else stat --format=%Y Cargo.toml; fi
+}
+
+# split_debug_symbols PROGRAM DIRECTORY
+split_debug_symbols() {
+    local name=${1##*/} new=$2/.new
+    rm -rf "$new"
+    mkdir -p "$new"
+    objcopy --only-keep-debug "$1" "$new/$name.debug"
+    objcopy --strip-all --remove-section=.comment "--add-gnu-debuglink=$new/$name.debug" "$1" "$new/$name"
+    # The last step, so that an interrupted build leaves no pair that does not match.
+    mv "$new/$name.debug" "$new/$name" "$2/"
+    rmdir "$new"
+}
