@@ -42,6 +42,14 @@ class PageTest(unittest.TestCase):
             self.assertGreaterEqual(len(commands), 4)
             self.succeeds("\n".join(commands))
 
+    def test_the_installation_works_with_the_configuration_of_every_gateway(self):
+        text = PROJECT.joinpath("docs/gateways/README.md").read_text(encoding="utf-8")
+        command = re.search(r"^    helm install .*?[^\\]$", text, re.MULTILINE | re.DOTALL)[0]
+        files = [path.relative_to(PROJECT) for path in PROJECT.glob("deploy/gateways/*/countersign.toml")]
+        self.assertGreaterEqual(len(files), 5)
+        for file in files:
+            self.succeeds(re.sub(r"deploy/gateways/\S+", str(file), command))
+
     def test_a_command_with_a_mistake_is_found(self):
         for command in (
             "helm upgrade countersign deploy/helm/countersign --set replicaCont=2",

@@ -13,7 +13,7 @@ import kubernetes_validate
 import consistency
 import operators
 import pod_security
-from paths import CHART, PROGRAM
+from paths import CHART, PROGRAM, PROJECT
 from render import NAMESPACE, configuration, documents, examples, helm, of_kind, pods, rendered, template, workload
 from toml import toml
 
@@ -124,6 +124,13 @@ class ProgramTest(unittest.TestCase):
         for name, found in rendered().items():
             with self.subTest(name):
                 checked = config_check(found)
+                self.assertEqual(checked.returncode, 0, checked.stderr)
+
+    def test_countersign_accepts_the_configuration_of_every_gateway(self):
+        for file in PROJECT.glob("deploy/gateways/*/countersign.toml"):
+            with self.subTest(file):
+                values = ["--set-file", f"config={file}", "--set", "issuing.enabled=true,issuing.plaintext=true"]
+                checked = config_check(documents(template("--set", "secrets.existingSecret=x", *values)))
                 self.assertEqual(checked.returncode, 0, checked.stderr)
 
     def test_a_mistake_in_the_configuration_is_found(self):

@@ -54,7 +54,7 @@ def options(arguments):
 
 def is_option(arguments, index):
     """Returns true for --set and --values, and for their parameters."""
-    names = ("--set", "--values")
+    names = ("--set", "--set-file", "--values")
     return arguments[index] in names or (index > 0 and arguments[index - 1] in names)
 
 
