@@ -313,6 +313,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["countersign config default > countersign.toml"],
     ),
     (
+        "config schema",
+        &["countersign config schema > countersign.schema.json"],
+    ),
+    (
         "healthcheck",
         &[
             "countersign healthcheck",

@@ -95,7 +95,7 @@ enum Command {
     Sign(sign::Args),
     /// Verify a captured request offline, and explain why it is refused
     Explain(explain::Args),
-    /// Check a configuration, or print the effective or the default one
+    /// Check a configuration, or print the effective one, the default one or the schema
     Config(config::Args),
     /// Query the health of a running service
     Healthcheck(healthcheck::Args),

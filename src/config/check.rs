@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::listener::ListenerConfig;
 use super::reader::Reader;
 use super::route::{self, RoutePolicy};
-use super::value::{self, DAY, MILLISECOND, SECOND, TEN_SECONDS, ValueProblem};
+use super::value::{DAY, MILLISECOND, SECOND, TEN_SECONDS};
 use crate::model::DenyDetail;
 
 /// `[check]`.
@@ -81,7 +81,7 @@ impl CheckConfig {
             timeout: reader.duration("check.timeout", MILLISECOND..=TEN_SECONDS),
             max_body_bytes: reader.integer("check.max_body_bytes", 0..=64 * 1024 * 1024),
             envoy_sends_whole_bodies: reader.boolean("check.envoy_sends_whole_bodies"),
-            deny_detail: reader.text("check.deny_detail", deny_detail),
+            deny_detail: reader.choice("check.deny_detail", &DENY_DETAILS),
             on_error: reader.word("check.on_error"),
             reflection: reader.boolean("check.reflection"),
             policy: policy(reader),
@@ -95,7 +95,7 @@ fn policy(reader: &mut Reader) -> RoutePolicy {
         scopes: Some(reader.text("check.scopes", route::scopes)),
         realm: None,
         origin: reader.text("check.origin", route::optional_origin),
-        body_hash: Some(reader.text("check.body_hash", route::body_hash)),
+        body_hash: Some(reader.choice("check.body_hash", &route::BODY_HASH_RULES)),
         untyped_body: Some(reader.word("check.untyped_body")),
         max_form_bytes: Some(reader.integer("check.max_form_bytes", route::FORM_BYTES)),
         hide_credentials: Some(reader.boolean("check.hide_credentials")),
@@ -103,14 +103,11 @@ fn policy(reader: &mut Reader) -> RoutePolicy {
     }
 }
 
-fn deny_detail(text: &str) -> Result<DenyDetail, ValueProblem> {
-    let choices = [
-        ("none", DenyDetail::None),
-        ("problem", DenyDetail::Problem),
-        ("debug", DenyDetail::Debug),
-    ];
-    value::one_of(text, &choices)
-}
+const DENY_DETAILS: [(&str, DenyDetail); 3] = [
+    ("none", DenyDetail::None),
+    ("problem", DenyDetail::Problem),
+    ("debug", DenyDetail::Debug),
+];
 
 // === impl VerifyConfig ===
 

@@ -15,6 +15,7 @@
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
 //! - `effective`: the value of every key with its source, for operators.
+//! - `schema`: the JSON Schema of the file, for editors.
 //! - `restart`: keys that a running process cannot change.
 //! - `rules`: conditions between keys; a violation is a mistake.
 //! - `warnings`: settings that are valid but risky; each start and reload logs them.
@@ -36,6 +37,7 @@ mod redaction;
 mod restart;
 pub mod route;
 mod rules;
+mod schema;
 mod scopes;
 mod sections;
 mod setting;
@@ -62,6 +64,7 @@ pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};
 pub use self::redaction::without_credentials;
 pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody};
+pub use self::schema::schema;
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;
 pub use self::source::Sources;

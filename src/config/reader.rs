@@ -21,6 +21,17 @@ use super::value::{self, ValueProblem};
 pub(super) struct Reader {
     settings: Settings,
     mistakes: Vec<Mistake>,
+    shapes: BTreeMap<String, Shape>,
+}
+
+/// The values that a key takes, as far as a schema can say it.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text,
+    Boolean,
+    Words(Vec<&'static str>),
+    Integer { least: u64, most: u64 },
+    Duration,
 }
 
 /// The TOML type that a key takes.
@@ -38,7 +49,11 @@ impl Reader {
     pub(super) fn new(sources: &Sources) -> Self {
         let mut mistakes = Vec::new();
         let settings = Settings::gather(sources, &mut mistakes);
-        Self { settings, mistakes }
+        Self {
+            settings,
+            mistakes,
+            shapes: BTreeMap::new(),
+        }
     }
 
     /// Ends reading.
@@ -55,24 +70,37 @@ impl Reader {
         key: &str,
         parse: impl Fn(&str) -> Result<T, ValueProblem>,
     ) -> T {
+        self.shaped(key, Shape::Text);
         self.read(key, ValueKind::String, parse)
     }
 
-    /// Reads a word of a closed list.
+    /// Reads a word of a closed list that has a type of its own.
     pub(super) fn word<T: FromStr + VariantNames>(&mut self, key: &str) -> T {
-        self.text(key, value::word)
+        self.shaped(key, Shape::Words(T::VARIANTS.to_vec()));
+        self.read(key, ValueKind::String, value::word)
+    }
+
+    /// Reads a word of a closed list.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&'static str, T)]) -> T {
+        let words = choices.iter().map(|&(word, _)| word).collect();
+        self.shaped(key, Shape::Words(words));
+        self.read(key, ValueKind::String, |text| value::one_of(text, choices))
     }
 
     /// Reads `true` or `false`.
     pub(super) fn boolean(&mut self, key: &str) -> bool {
+        self.shaped(key, Shape::Boolean);
         self.read(key, ValueKind::Boolean, value::boolean)
     }
 
     /// Reads a whole number within bounds.
     pub(super) fn integer<N>(&mut self, key: &str, within: RangeInclusive<N>) -> N
     where
-        N: FromStr + PartialOrd + fmt::Display,
+        N: FromStr + PartialOrd + fmt::Display + Copy + TryInto<u64>,
     {
+        let bound = |number: &N| (*number).try_into().unwrap_or(u64::MAX);
+        let (least, most) = (bound(within.start()), bound(within.end()));
+        self.shaped(key, Shape::Integer { least, most });
         self.read(key, ValueKind::Integer, |text| {
             value::integer(text, &within)
         })
@@ -80,7 +108,19 @@ impl Reader {
 
     /// Reads a duration within bounds.
     pub(super) fn duration(&mut self, key: &str, within: RangeInclusive<Duration>) -> Duration {
-        self.text(key, |text| value::duration(text, &within))
+        self.shaped(key, Shape::Duration);
+        self.read(key, ValueKind::String, |text| {
+            value::duration(text, &within)
+        })
+    }
+
+    fn shaped(&mut self, key: &str, shape: Shape) {
+        self.shapes.insert(key.to_owned(), shape);
+    }
+
+    /// Returns the shapes of the keys that were read, and the settings of the default file.
+    pub(super) fn shapes(&self) -> (&BTreeMap<String, Shape>, &BTreeMap<String, Setting>) {
+        (&self.shapes, &self.settings.defaults)
     }
 
     fn read<T>(

@@ -23,6 +23,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthReporter;
 
 use super::health_service::ConnectionHealth;
+use super::service_manager::ReloadReport;
 use crate::clock::{Clock, UnixTime};
 use crate::store::{StoreError, StoreErrorKind, StoreHealth};
 use crate::telemetry::Metrics;
@@ -116,6 +117,14 @@ impl HealthMonitor {
     /// Returns a receiver of the current state.
     pub(super) fn state(&self) -> watch::Receiver<HealthState> {
         self.state.subscribe()
+    }
+
+    /// Reports a reload to the service manager, except before the first readiness and during the drain:
+    /// its end would report that the service is ready.
+    pub(super) fn reload_report(&self) -> Option<ReloadReport> {
+        let is_draining = self.state.borrow().readiness == Readiness::Draining;
+        let is_serving = self.was_ready.load(Ordering::Relaxed) && !is_draining;
+        is_serving.then(ReloadReport::begin)
     }
 
     /// Makes synthetic checks and publishes the readiness, until the future is dropped.

@@ -39,6 +39,7 @@ mod reflection;
 pub mod reload;
 mod run;
 mod served;
+mod service_manager;
 mod transport;
 mod watches;
 

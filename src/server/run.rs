@@ -13,6 +13,7 @@ use super::assembly::{ListenerServices, SharedParts};
 use super::error::ServerError;
 use super::reload::{ReloadSource, Reloader, log_warnings};
 use super::served::ServedListeners;
+use super::service_manager;
 use super::transport::{BoundListener, CheckWorkers, Listeners};
 use crate::config::{Config, ShutdownConfig};
 
@@ -61,6 +62,7 @@ async fn failure(
 ) -> ServerError {
     tokio::select! {
         never = shared.health.follow(shared.cached.as_ref(), &app.metrics) => match never {},
+        never = service_manager::follow(shared.health.state()) => match never {},
         error = served.public.failure() => ServerError::Listener(error),
         error = served.ops.failure() => ServerError::Listener(error),
         _ = worker_ended.recv() => ServerError::Worker,
@@ -102,6 +104,7 @@ async fn drain(
 ) {
     let config: ShutdownConfig = config.borrow().shutdown.clone();
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
+    service_manager::stopping();
     shared.health.set_draining().await;
     sleep(config.delay).await;
     let cut_off = served.public.drain(config.timeout).await;

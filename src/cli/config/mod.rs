@@ -1,4 +1,4 @@
-//! `countersign config`: checks a configuration, or prints the effective or the default one.
+//! `countersign config`: checks a configuration, or prints the effective one, the default one or the schema.
 
 mod check;
 mod show;
@@ -6,7 +6,7 @@ mod show;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use countersign::config::Config;
+use countersign::config::{Config, schema};
 
 use super::output;
 use super::service_flags::ServiceFlags;
@@ -31,6 +31,8 @@ enum Command {
     Show(show::Args),
     /// Print the default file: every key with its meaning, unit, default and reason
     Default,
+    /// Print the JSON Schema of the file, for editors
+    Schema,
 }
 
 /// The sources of a configuration, as `serve` takes them.
@@ -49,6 +51,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args)?,
         Command::Show(args) => show::run(args)?,
         Command::Default => output::line(Config::DEFAULT_FILE.trim_end())?,
+        Command::Schema => output::line(&format!("{:#}", schema()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

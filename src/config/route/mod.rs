@@ -16,7 +16,7 @@ use percent_encoding::{percent_decode, percent_decode_str};
 
 pub use self::origin::Origin;
 pub(super) use self::origin::optional_origin;
-pub(super) use self::policy::{FORM_BYTES, body_hash, realm, scopes};
+pub(super) use self::policy::{BODY_HASH_RULES, FORM_BYTES, realm, scopes};
 pub use self::policy::{Mode, Requirement, RoutePolicy, UntypedBody};
 use super::mistake::Mistake;
 use super::reader::{Reader, string, written};
@@ -225,7 +225,7 @@ fn method(text: &str) -> Result<String, ValueProblem> {
 }
 
 /// The keys of `[[route]]` that are not policy.
-const MATCH_KEYS: [&str; 3] = ["host", "path_prefix", "methods"];
+pub(super) const MATCH_KEYS: [&str; 3] = ["host", "path_prefix", "methods"];
 
 #[cfg(test)]
 mod tests {

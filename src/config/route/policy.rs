@@ -93,7 +93,7 @@ impl RoutePolicy {
             "scopes" => self.scopes = Some(scopes(value)?),
             "realm" => self.realm = Some(realm(value)?),
             "origin" => self.origin = Some(Origin::parse(value)?),
-            "body_hash" => self.body_hash = Some(body_hash(value)?),
+            "body_hash" => self.body_hash = Some(one_of(value, &BODY_HASH_RULES)?),
             "untyped_body" => self.untyped_body = Some(word(value)?),
             "max_form_bytes" => self.max_form_bytes = Some(integer(value, &FORM_BYTES)?),
             "hide_credentials" => self.hide_credentials = Some(boolean(value)?),
@@ -121,15 +121,12 @@ pub(in crate::config) fn realm(text: &str) -> Result<String, ValueProblem> {
     Err(ValueProblem::shape(expected, text))
 }
 
-/// Parses the rule for `oauth_body_hash`.
-pub(in crate::config) fn body_hash(text: &str) -> Result<BodyHashRule, ValueProblem> {
-    let choices = [
-        ("off", BodyHashRule::Off),
-        ("accept", BodyHashRule::Accept),
-        ("require", BodyHashRule::Require),
-    ];
-    one_of(text, &choices)
-}
+/// The values of `body_hash`.
+pub(in crate::config) const BODY_HASH_RULES: [(&str, BodyHashRule); 3] = [
+    ("off", BodyHashRule::Off),
+    ("accept", BodyHashRule::Accept),
+    ("require", BodyHashRule::Require),
+];
 
 /// The values of `max_form_bytes`. A longer form would hold its thread for more than two
 /// milliseconds.

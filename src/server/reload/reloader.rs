@@ -92,7 +92,9 @@ impl<'s> Reloader<'s> {
                 }
             };
             if must_read {
+                let report = self.shared.health.reload_report();
                 let states = self.reload(&source).await;
+                drop(report);
                 if let Some(states) = states {
                     changes.was_read(states);
                 }

@@ -39,6 +39,25 @@ pub(crate) struct Field {
     pub(crate) comment: String,
 }
 
+/// Without the option, `protoc` of Go refuses a file; without the others, the names of generated
+/// classes are poor.
+#[test]
+fn every_file_has_the_options_of_other_languages() {
+    let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let own = definition
+        .file
+        .iter()
+        .filter(|file| file.package() == "countersign.v1");
+    let options: Vec<_> = own.filter_map(|file| file.options.as_ref()).collect();
+    assert_eq!(options.len(), 7);
+    for options in options {
+        assert_eq!(options.go_package(), "countersign/v1;countersignv1");
+        assert_eq!(options.java_package(), "com.countersign.v1");
+        assert!(options.java_multiple_files());
+        assert_eq!(options.csharp_namespace(), "Countersign.V1");
+    }
+}
+
 /// Returns every call.
 pub(crate) fn calls() -> Vec<Call> {
     let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();

@@ -14,3 +14,4 @@ mod overload;
 mod readiness;
 mod reload;
 pub(crate) mod replicas;
+mod service_manager;
