@@ -2,8 +2,8 @@
 # Functions that build the program that is shipped. Scripts source this file after common.sh.
 #
 #   need_release_tools    inside of a function for `provide`
-#   build_release         makes target/dist/countersign, and countersign-static for the image; each with its
-#                         symbols in a file NAME.debug
+#   build_release         makes target/dist/countersign, and countersign-static, which needs no libraries, for the
+#                         image; each with its symbols in a file NAME.debug
 #
 # Two builds of one commit in the same directory with the same toolchain give the same bytes.
 #

@@ -32,8 +32,9 @@ cd "$1" && shift 3 && exec chroot --userspec=65532:65532 --groups= . "$@"
 
 
 def main():
-    stack.COUNTERSIGN = "target/dist/countersign"
     root = Path(sys.argv[1]).resolve()
+    # The commands run outside of the root.
+    stack.COUNTERSIGN = str(root / "usr/bin/countersign")
     prepare(root)
     with name_server(), ImageStack(root) as running:
         test(running)
