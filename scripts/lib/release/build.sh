@@ -21,7 +21,7 @@ need_release_tools() {
 build_release() {
     export_source_date
     say "Building the release; the first build takes several minutes."
-    cargo rustc --locked --release --bin countersign --target-dir target -- -C "linker=$PWD/scripts/lib/release/link"
+    cargo rustc --locked --release --bin countersign --target-dir target -- -C "linker=$PWD/scripts/lib/release/link_twice"
     split_debug_symbols target/release/countersign "$DIST/countersign"
     split_debug_symbols "$(linked_statically)" "$DIST/countersign-static"
     "$DIST/countersign-static" --version >/dev/null
