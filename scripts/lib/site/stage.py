@@ -78,12 +78,18 @@ class Site:
 
     def rewritten(self, page, at):
         """The text of a page that is staged `at` a path, with links to the pages that are made."""
-        lines, fenced = [], False
-        for line in (self.root / page).read_text().splitlines(keepends=True):
-            fenced ^= bool(FENCE.match(line))
-            is_code = fenced or (line.startswith("    ") and page != SUMMARY)
-            lines.append(line if is_code else LINK.sub(lambda match: self._link(match, page, at), line))
-        return "".join(lines)
+        text, prose, fenced = [], [], False
+        for line in [*(self.root / page).read_text().splitlines(keepends=True), None]:
+            fenced ^= bool(line and FENCE.match(line))
+            is_code = line and (fenced or (line.startswith("    ") and page != SUMMARY))
+            if line is None or is_code:
+                # At once: the text of a link can go on in the next line.
+                text.append(LINK.sub(lambda match: self._link(match, page, at), "".join(prose)))
+                text.append(line or "")
+                prose = []
+            else:
+                prose.append(line)
+        return "".join(text)
 
     def _link(self, match, page, at):
         before, target, anchor, after = match[1], match[2], match[3] or "", match[4]

@@ -15,7 +15,7 @@ class Stage(unittest.TestCase):
         self.addCleanup(self._directory.cleanup)
         self.write("docs/SUMMARY.md", "[Start](../README.md)\n- [A](a.md)\n- [Settings](../config.default.toml)\n")
         self.write("README.md", "See [a](docs/a.md#part) and [all](config.default.toml).\n")
-        self.write("docs/a.md", "[file](../deploy/x.toml) [web](https://example.com)\n\n    [code](none.md)\n")
+        self.write("docs/a.md", "[file](../deploy/x.toml) [web](https://example.com) [two\nlines](../README.md)\n\n    [code](none.md)\n")
         self.write("deploy/x.toml", "")
         self.write("config.default.toml", "")
 
@@ -33,7 +33,8 @@ class Stage(unittest.TestCase):
         self.assertEqual(self.problems(), [])
         self.assertEqual((self.staged / "index.md").read_text(), "See [a](docs/a.md#part) and [all](reference/settings.md).\n")
         self.assertIn("[Start](index.md)", (self.staged / "SUMMARY.md").read_text())
-        self.assertIn("[code](none.md)", (self.staged / "docs/a.md").read_text())
+        page = (self.staged / "docs/a.md").read_text()
+        self.assertIn("[two\nlines](../index.md)\n\n    [code](none.md)", page)
         self.assertTrue((self.staged / "deploy/x.toml").exists())
 
     def test_a_page_that_the_summary_lacks_is_a_problem(self):
