@@ -1,11 +1,14 @@
-# The image of Countersign: the program, the few libraries that it loads, and CA certificates. No shell, no
-# package manager.
+# The image of Countersign: the program, linked statically, and CA certificates. No libraries, no shell, no package
+# manager.
 #
 #   docker build --tag countersign:0.1.0 --build-arg VERSION=0.1.0 \
 #       --build-arg COUNTERSIGN_COMMIT="$(git rev-parse --short=12 HEAD)" \
 #       --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
 #
-#   docker run --read-only --volume countersign:/data --publish 50051:50051 --publish 9090:9090 countersign:0.1.0
+#   docker run --read-only --volume countersign:/data --publish 127.0.0.1:50051:50051 --publish 127.0.0.1:9090:9090 countersign:0.1.0
+#
+# deploy/compose runs it with Envoy and Redis. For the same bytes in each build of a commit, add
+# `--output type=oci,dest=countersign.tar,rewrite-timestamp=true`.
 #
 # `scripts/image` builds it without an engine and tests it: it puts the root file system of the first stage
 # together outside of a container, and passes it as `--build-context build=DIRECTORY`, which replaces that

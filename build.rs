@@ -67,14 +67,17 @@ fn main() -> Result<(), Box<dyn error::Error>> {
 
 /// Sets COUNTERSIGN_VERSION: the version with commit and date.
 ///
-/// The commit is that of the git repository, or the variable COUNTERSIGN_COMMIT, for builds from an
-/// archive. The date is SOURCE_DATE_EPOCH (reproducible-builds.org), or today.
+/// The commit is the variable COUNTERSIGN_COMMIT, or that of the git repository, or the one that
+/// `git archive` wrote. The date is SOURCE_DATE_EPOCH (reproducible-builds.org), or today.
 fn describe_build() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-env-changed=COUNTERSIGN_COMMIT");
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo:rerun-if-changed=build.rs");
     let version = env::var("CARGO_PKG_VERSION")?;
-    let commit = env::var("COUNTERSIGN_COMMIT").ok().or_else(git_commit);
+    let commit = env::var("COUNTERSIGN_COMMIT")
+        .ok()
+        .or_else(git_commit)
+        .or_else(archived_commit);
     let commit = commit.filter(|commit| !commit.is_empty());
     let commit = commit.map_or_else(String::new, |commit| format!("commit {commit}, "));
     let date = build_date()?;
@@ -100,6 +103,15 @@ fn git_commit() -> Option<String> {
         println!("cargo:rerun-if-changed={}", path.display());
     }
     Some(commit)
+}
+
+/// Returns the commit in `.archive`: `git archive` replaces `$Format:%H$` there, see `.gitattributes`.
+fn archived_commit() -> Option<String> {
+    println!("cargo:rerun-if-changed=.archive");
+    let text = fs::read_to_string(".archive").ok()?;
+    let commit = text.trim().strip_prefix("commit ")?;
+    let is_hash = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| commit.get(..12).map(str::to_owned))?
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

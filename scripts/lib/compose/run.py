@@ -78,6 +78,7 @@ class Project:
         shutil.copytree(DIRECTORY, self.compose, ignore=shutil.ignore_patterns("secrets"))
         shutil.copytree("deploy/redis", directory / "deploy/redis")
         self.services = self._read(compose)
+        self.processes = {}
         # Two runs at once get other addresses.
         network = f"127.{os.getpid() // 250 % 250 + 2}.{os.getpid() % 250}"
         self.addresses = {name: f"{network}.{index}" for index, name in enumerate(sorted(self.services), 1)}
@@ -125,7 +126,21 @@ class Project:
             # Without the variables of the commands: a container has none of them.
             env = {**stack.environment(), "COUNTERSIGN_SHUTDOWN__DELAY": "0s"}
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=self._root(name))
+        self.processes[name] = process
         ending.callback(stack.end, process)
+
+    def wait_for(self, subject, is_ready):
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            with contextlib.suppress(OSError):
+                if is_ready():
+                    return
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    fail(f"{name} ended; see {LOGS}/{name}.log")
+            if time.monotonic() > deadline:
+                fail(f"{subject} is not ready after {START_TIMEOUT} s; see {LOGS}")
+            time.sleep(0.1)
 
     def _local(self, service, text):
         """Returns the text with the addresses and files of processes."""
@@ -168,8 +183,8 @@ def test(project, shell, trial):
     envoy, prometheus = project.addresses["envoy"], project.addresses["prometheus"]
     create, sign = trial
     health = [project.programs["countersign"], "healthcheck", "--server", f"{project.addresses['countersign']}:50051"]
-    wait_for("Countersign", lambda: subprocess.run(health, capture_output=True, check=False).returncode == 0)
-    wait_for("Envoy", lambda: read(f"http://{envoy}:9901/ready") == "LIVE\n")
+    project.wait_for("Countersign", lambda: subprocess.run(health, capture_output=True, check=False).returncode == 0)
+    project.wait_for("Envoy", lambda: read(f"http://{envoy}:9901/ready") == "LIVE\n")
     created = project.run(shell, create)
     for word, label in {"KEY": "consumer key", "SECRET": "consumer secret"}.items():
         value = re.search(rf"^{label} +(\S+)", created, re.M)[1]
@@ -182,18 +197,7 @@ def test(project, shell, trial):
     if " 401 " not in tampered.splitlines()[0]:
         fail(f"a tampered request: {tampered}; see {LOGS}")
     query = f"http://{prometheus}:9090/api/v1/query?query=up%7Bjob%3D%22countersign%22%7D"
-    wait_for("Prometheus", lambda: [one["value"][1] for one in json.loads(read(query))["data"]["result"]] == ["1"])
-
-
-def wait_for(name, is_ready):
-    deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        with contextlib.suppress(OSError):
-            if is_ready():
-                return
-        if time.monotonic() > deadline:
-            fail(f"{name} is not ready after {START_TIMEOUT} s; see {LOGS}")
-        time.sleep(0.1)
+    project.wait_for("Prometheus", lambda: [one["value"][1] for one in json.loads(read(query))["data"]["result"]] == ["1"])
 
 
 def read(url):

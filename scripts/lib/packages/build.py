@@ -11,6 +11,9 @@ from pathlib import Path
 
 import elf
 
+sys.path.append("scripts/lib/release")
+import notices
+
 NFPM = "target/tools/packages/bin/nfpm"
 CONFIG = Path("deploy/packages/nfpm.yaml")
 STAGED = Path("target/packages/staged")
@@ -55,10 +58,14 @@ def stage(program, epoch):
     for shell, path in COMPLETIONS.items():
         put(usr / path, subprocess.run([program, "completion", shell], check=True, stdout=subprocess.PIPE).stdout)
     document(usr / "share/doc/countersign", epoch)
+    # nfpm takes the times of these files from the file system.
+    for path in STAGED.rglob("*"):
+        os.utime(path, (epoch, epoch))
 
 
 def document(directory, epoch):
     put(directory / "copyright", Path("deploy/packages/copyright").read_bytes())
+    put(directory / "NOTICES.gz", compressed(notices.document(notices.compiled_in()).encode()))
     put(directory / "README.md", Path("README.md").read_bytes())
     put(directory / "examples/countersign.toml", Path("config.default.toml").read_bytes())
     for file in "envoy.yaml", "countersign.toml":

@@ -50,6 +50,9 @@ commit_id() {
         printf '%s\n' "$COUNTERSIGN_COMMIT"
     elif [[ -e .git ]]; then
         git rev-parse --short=12 HEAD
+    else
+        # `git archive` writes the commit there.
+        sed -n 's/^commit \([0-9a-f]\{12\}\).*/\1/p' .archive
     fi
 }
 

@@ -9,7 +9,7 @@ import sys
 import tarfile
 
 # Bytes of all files, uncompressed.
-MAX_SIZE = 30_000_000
+MAX_SIZE = 25_000_000
 USER = "65532:65532"
 LABELS = ("title", "description", "version", "revision", "created", "source", "licenses")
 PORTS = {"50051/tcp", "50052/tcp", "8080/tcp", "9090/tcp"}

@@ -23,17 +23,18 @@ USER = 65532
 # On the loopback interface; the port 53 is the only one that resolv.conf can name.
 NAME_SERVER = "127.77.77.77"
 NAME = "countersign.test"
-# Mounts the root, then the data directory and the settings, and becomes the program. `$$` stays its process id.
+# Mounts the root, the devices, the data directory and the settings, and becomes the program.
 IN_CONTAINER = """
-mount --rbind "$1" "$1" && mount --bind "$2" "$1/data" && mount --bind "$3" "$1/etc/countersign" &&
+mount --rbind "$1" "$1" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/data" && mount --bind "$3" "$1/etc/countersign" &&
 mount -o remount,bind,ro "$1" && mount -o remount,bind,ro "$1/etc/countersign" &&
 cd "$1" && shift 3 && exec chroot --userspec=65532:65532 --groups= . "$@"
 """
 
 
 def main():
-    stack.COUNTERSIGN = "target/dist/countersign"
     root = Path(sys.argv[1]).resolve()
+    # The commands run outside of the root.
+    stack.COUNTERSIGN = str(root / "usr/bin/countersign")
     prepare(root)
     with name_server(), ImageStack(root) as running:
         test(running)
@@ -42,6 +43,7 @@ def main():
 
 def prepare(root):
     """Makes what an engine makes: mount points, and the files that name hosts."""
+    (root / "dev").mkdir(exist_ok=True)
     (root / "etc/countersign").mkdir(exist_ok=True)
     (root / "etc/resolv.conf").write_text(f"nameserver {NAME_SERVER}\n")
 

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# Functions about the commit that is released. Scripts source this file after image.sh.
+#
+#   check_source      fails unless this commit may become a release
+#   describe_source   exports what builds read: SOURCE_DATE_EPOCH and COUNTERSIGN_COMMIT
+
+# A release is what everybody can check out: a tag of the version, without changes that only exist here.
+check_source() {
+    local version tag
+    version=$(package_version)
+    tag=v$version
+    git rev-parse --git-dir >/dev/null 2>&1 || fail "a release is made in a clone of the repository; use --dry-run elsewhere"
+    [[ -z $(git status --porcelain) ]] ||
+        fail "the working tree has changes; commit them or remove them, or use --dry-run: $(git status --short | head -n 5)"
+    git tag --points-at HEAD | grep --quiet --line-regexp --fixed-strings "$tag" ||
+        fail "this commit has not the tag $tag, the version in Cargo.toml, but: $(tags_here); check out $tag, or use --dry-run"
+    check_chart "$version"
+    python3 scripts/lib/release/changelog.py "$version" >/dev/null
+}
+
+check_chart() {
+    local key
+    for key in version appVersion; do
+        grep --quiet --line-regexp --fixed-strings "$key: $1" deploy/helm/countersign/Chart.yaml ||
+            fail "$key in deploy/helm/countersign/Chart.yaml is not $1, the version in Cargo.toml"
+    done
+}
+
+tags_here() {
+    git tag --points-at HEAD | paste --serial --delimiters=' ' | grep . || echo "no tag"
+}
+
+describe_source() {
+    export_source_date
+    COUNTERSIGN_COMMIT=$(commit_id)
+    export COUNTERSIGN_COMMIT
+}
