@@ -138,8 +138,8 @@ MISTAKES = [
     (consistency.network, "production", open_policy),
     (consistency.network, "production", closed_policy),
     (consistency.certificates, "envoy-gateway", host),
-    (consistency.routes, "envoy-gateway", path),
-    (consistency.routes, "envoy-gateway", backend),
+    (consistency.routes, "gateway-api", path),
+    (consistency.routes, "gateway-api", backend),
     (consistency.monitored, "production", monitor),
 ]
 
