@@ -2,7 +2,7 @@
 # Functions about the commit that is released. Scripts source this file after image.sh.
 #
 #   check_source      fails unless this commit may become a release
-#   describe_source   exports what builds read: SOURCE_DATE_EPOCH and COUNTERSIGN_COMMIT
+#   check_program     fails unless a program was built from it
 
 # A release is what everybody can check out: a tag of the version, without changes that only exist here.
 check_source() {
@@ -30,8 +30,10 @@ tags_here() {
     git tag --points-at HEAD | paste --serial --delimiters=' ' | grep . || echo "no tag"
 }
 
-describe_source() {
-    export_source_date
-    COUNTERSIGN_COMMIT=$(commit_id)
-    export COUNTERSIGN_COMMIT
+# check_program PROGRAM: fails unless the program says that it was built from this commit.
+check_program() {
+    local is expected
+    is=$("$1" --version)
+    expected="countersign $(package_version) (commit $(commit_id), built $(date --utc --date="@$SOURCE_DATE_EPOCH" +%F))"
+    [[ $is == "$expected" ]] || fail "$1 is '$is', not '$expected'; build it from this commit, or use --dry-run"
 }

@@ -1,6 +1,6 @@
 """Makes a Python wheel that carries the program, so that `pip install` puts `countersign` on the PATH.
 
-    wheel.py PROGRAM VERSION DIRECTORY [LICENSE…]    prints the path of the wheel
+    wheel.py PROGRAM VERSION DIRECTORY SBOM LICENSE…    prints the path of the wheel
 
 The same program and SOURCE_DATE_EPOCH give the same wheel, byte for byte. The platform tag (PEP 600) names the newest
 glibc whose symbols the program uses: pip refuses the wheel on a system with an older one.
@@ -25,16 +25,19 @@ EARLIEST = 315532800
 
 
 def main():
-    program, version, directory, *licenses = sys.argv[1:]
-    print(make(Path(program), version, Path(directory), [Path(license) for license in licenses]))
+    program, version, directory, *others = sys.argv[1:]
+    bill, *licenses = map(Path, others)
+    print(make(Path(program), version, Path(directory), bill, licenses))
 
 
-def make(program, version, directory, licenses):
+def make(program, version, directory, bill, licenses):
     """Writes the wheel and returns its path."""
     tag = f"py3-none-{platform(program)}"
     info = f"countersign-{version}.dist-info"
     files = {f"countersign-{version}.data/scripts/countersign": program.read_bytes()}
     files |= {f"{info}/licenses/{license.name}": license.read_bytes() for license in licenses}
+    # Scanners look there (PEP 770).
+    files[f"{info}/sboms/{bill.name}"] = bill.read_bytes()
     files[f"{info}/METADATA"] = metadata(version, licenses).encode()
     files[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: countersign\nRoot-Is-Purelib: false\nTag: {tag}\n".encode()
     files[f"{info}/RECORD"] = record(files, f"{info}/RECORD").encode()

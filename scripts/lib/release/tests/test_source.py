@@ -9,7 +9,7 @@ from pathlib import Path
 # What common.sh gives, without its change of the directory.
 PRELUDE = 'set -euo pipefail; fail() { echo "error: $*" >&2; exit 1; };'
 SOURCE = "for name in build image source; do source scripts/lib/release/$name.sh; done;"
-CHECK = PRELUDE + SOURCE + 'check_source; describe_source; echo "$COUNTERSIGN_COMMIT"'
+CHECK = PRELUDE + SOURCE + 'check_source; commit_id'
 CHART = "deploy/helm/countersign/Chart.yaml"
 CHANGES = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-12-01\n\n### Fixed\n\n- A fault.\n"
 
@@ -93,12 +93,20 @@ class Source(unittest.TestCase):
         with tempfile.TemporaryDirectory() as unpacked:
             run(["tar", "--extract", "--file", self.root / "archive.tar", "--directory", unpacked], self.root)
             self.assertEqual(Path(unpacked, ".archive").read_text(), f"commit {commit}\n")
-            script = PRELUDE + SOURCE + 'describe_source; echo "$COUNTERSIGN_COMMIT $SOURCE_DATE_EPOCH"'
+            script = PRELUDE + SOURCE + 'export_source_date; echo "$(commit_id) $SOURCE_DATE_EPOCH"'
             self.assertEqual(run(["bash", "-c", script], unpacked), (0, f"{commit[:12]} {time}\n"))
+
+    def test_a_program_of_another_commit_is_refused(self):
+        commit, date = self.git("log", "-1", "--format=%h %cs", "--abbrev=12").split()
+        for number, status in (commit, 0), ("0" * 12, 1):
+            self.write("program", f"#!/bin/sh\necho 'countersign 1.2.3 (commit {number}, built {date})'\n")
+            (self.root / "program").chmod(0o755)
+            script = PRELUDE + SOURCE + "export_source_date; check_program ./program"
+            self.assertEqual(run(["bash", "-c", script], self.root)[0], status)
 
 
 def run(command, directory, variables=None):
-    environment = {**os.environ, **(variables or {}), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    environment = {**os.environ, **(variables or {}), "GIT_CONFIG_GLOBAL": "/dev/null", "TZ": "UTC"}
     for name in ("SOURCE_DATE_EPOCH", "COUNTERSIGN_COMMIT"):
         environment.pop(name, None)
     done = subprocess.run(
