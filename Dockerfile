@@ -17,8 +17,9 @@
 # Before you publish an image, pin its base: `docker buildx imagetools inspect rust:1.95.0-slim-bookworm`
 # prints the digest, which belongs behind the tag below, as in rust:1.95.0-slim-bookworm@sha256:….
 FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
-ARG COUNTERSIGN_COMMIT=""
-ARG SOURCE_DATE_EPOCH=""
+# Without values, the commit and the time are those of an archive of `git archive`.
+ARG COUNTERSIGN_COMMIT
+ARG SOURCE_DATE_EPOCH
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
