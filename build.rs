@@ -76,9 +76,9 @@ fn describe_build() -> Result<(), Box<dyn error::Error>> {
     let version = env::var("CARGO_PKG_VERSION")?;
     let commit = env::var("COUNTERSIGN_COMMIT")
         .ok()
+        .filter(|commit| !commit.is_empty())
         .or_else(git_commit)
         .or_else(archived_commit);
-    let commit = commit.filter(|commit| !commit.is_empty());
     let commit = commit.map_or_else(String::new, |commit| format!("commit {commit}, "));
     let date = build_date()?;
     println!("cargo:rustc-env=COUNTERSIGN_VERSION={version} ({commit}built {date})");
