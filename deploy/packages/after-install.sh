@@ -8,5 +8,7 @@ if ! getent passwd countersign >/dev/null; then
 fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
-    systemctl try-restart countersign.service
+    # The package is installed even if the service does not start with its configuration.
+    systemctl try-restart countersign.service ||
+        echo "countersign: the service did not restart; see: systemctl status countersign" >&2
 fi

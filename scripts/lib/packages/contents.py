@@ -1,6 +1,7 @@
 """Checks that the deb and the rpm have the same files, modes and scripts, and name what the program needs: contents.py DIRECTORY."""
 
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ EXPECTED = {
 def main(directory):
     deb = one(directory, "countersign_*.deb")
     rpm = one(directory, "countersign-*.rpm")
+    check_configuration_directory(deb)
     files = {path: mode for path, mode in deb_files(deb).items() if mode[0] != "d"}
     in_rpm = {path: mode for path, mode in rpm_files(rpm).items() if mode[0] != "d"}
     expect(files == in_rpm, f"the packages differ in {sorted(set(files.items()) ^ set(in_rpm.items()))}")
@@ -38,6 +40,13 @@ def main(directory):
         lines = Path(f"deploy/packages/{script}.sh").read_text().splitlines()
         expect(lines[-1] in scripts, f"the rpm lacks {script}.sh")
     check_dependencies(deb, rpm)
+
+
+def check_configuration_directory(deb):
+    unit = Path("deploy/systemd/countersign.service").read_text()
+    wanted = int(re.search(r"(?m)^ConfigurationDirectoryMode=(\d+)$", unit)[1], 8)
+    mode = deb_files(deb)["/etc/countersign"]
+    expect(mode == stat.filemode(stat.S_IFDIR | wanted), f"/etc/countersign has the mode {mode}, but the unit says {wanted:04o}")
 
 
 def check_dependencies(deb, rpm):

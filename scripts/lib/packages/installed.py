@@ -56,15 +56,32 @@ class Installed:
         expect((self.root / STATE / "admin-token").exists(), "the service has no admin token")
         with (self.root / CONFIG).open("a") as config:
             config.write("# changed by the administrator\n")
+        self.put_systemctl()
         self.install()
+        self.check_calls("daemon-reload", "try-restart countersign.service")
         expect("changed by the administrator" in (self.root / CONFIG).read_text(), "the upgrade lost the configuration")
         self.remove()
 
     def install(self):
         self.run("dpkg", "--install", "--force-confold", "/package.deb")
 
+    def put_systemctl(self):
+        """Makes the scripts see a systemd on which the service does not restart, and records what they ask of it."""
+        (self.root / "run/systemd/system").mkdir(parents=True)
+        systemctl = self.root / "usr/local/bin/systemctl"
+        systemctl.write_text('#!/bin/sh\necho "$*" >>/systemctl.calls\n[ "$1" != try-restart ]\n')
+        systemctl.chmod(0o755)
+
+    def check_calls(self, *expected):
+        """Compares the last calls of systemctl, and forgets all."""
+        record = self.root / "systemctl.calls"
+        calls = record.read_text().splitlines()
+        record.unlink()
+        expect(calls[-len(expected) :] == list(expected), f"the scripts called systemctl with {calls}")
+
     def remove(self):
         self.run("dpkg", "--remove", "countersign")
+        self.check_calls("disable --now countersign.service", "daemon-reload")
         expect(not (self.root / "usr/bin/countersign").exists(), "the program stays after the removal")
         for path in STATE, CONFIG:
             expect((self.root / path).exists(), f"the removal deleted {path}")
@@ -148,7 +165,7 @@ class Installed:
     def run(self, *command, user="root"):
         """Runs a command in the root, and returns its output."""
         chroot = ["chroot", f"--userspec={user}", self.root, *command]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
         done = subprocess.run(chroot, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         expect(done.returncode == 0, f"{shlex.join(map(str, command[:3]))} failed:\n{done.stdout}")
         return done.stdout

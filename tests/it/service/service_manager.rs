@@ -1,12 +1,15 @@
 //! The messages that the program sends to systemd, on a socket like that of systemd.
 
+use std::net::TcpListener;
+
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::support::http::Request;
 use crate::support::process::START;
-use crate::support::program::Countersign;
+use crate::support::program::{Countersign, program};
 use crate::support::redis::{RedisServer, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,6 +26,27 @@ async fn it_is_ready_once_checks_can_be_answered() {
     manager.until("READY=1").await;
     let readyz = Request::get("/readyz").send(countersign.ops).await;
     assert_eq!(readyz.status, 200);
+    assert!(countersign.is_serving().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_is_never_ready() {
+    let manager = Manager::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut serve = Command::from(program());
+    serve
+        .args(["serve", "--store=memory:", "--check=127.0.0.1:0"])
+        .args(["--api=127.0.0.1:0", "--http=127.0.0.1:0"])
+        .arg(format!("--ops={}", taken.local_addr().unwrap()))
+        .arg("--data-dir")
+        .arg(manager.directory.path())
+        .envs(manager.environment())
+        .kill_on_drop(true);
+    let output = timeout(START, serve.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let received = manager.received();
+    assert!(!received.contains("READY=1"), "{received}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +102,17 @@ impl Manager {
     fn environment(&self) -> [(&str, &str); 1] {
         assert!(self.directory.path().exists());
         [("NOTIFY_SOCKET", &self.path)]
+    }
+
+    /// Returns the messages that have arrived.
+    fn received(&self) -> String {
+        let mut received = String::new();
+        let mut message = [0; 4096];
+        while let Ok(length) = self.socket.try_recv(&mut message) {
+            received.push_str(std::str::from_utf8(&message[..length]).unwrap());
+            received.push('\n');
+        }
+        received
     }
 
     /// Returns the messages up to the first with this line.
