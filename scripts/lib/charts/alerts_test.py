@@ -9,13 +9,23 @@ from pathlib import Path
 
 import yaml
 
-from paths import CHART, PROJECT
+from paths import PROJECT, RULES
 from render import documents, named, rendered, template
 
-ALERTS = CHART / "alerts.yaml"
+RUNBOOKS = PROJECT / "docs/runbooks.md"
+# What each section of the runbooks answers.
+ANSWERS = ["For callers", "Confirm", "Do", "Over"]
 REPLICA = "namespace='countersign', job='countersign', instance='a'"
 # Five of six checks within 0.1 s, and the others within 0.2 s.
 SLOW = [("0.1", 50), ("0.2", 60), ("+Inf", 60)]
+
+
+def objective(bad):
+    """Returns the series of 1000 checks a minute, of which so many take longer than 0.2 s."""
+    good = "check_duration_seconds_bucket{result='allow', le='0.2'}"
+    return [(good, f"0+{1000 - bad}x1000"), ("check_duration_seconds_count{result='allow'}", "0+1000x1000")]
+
+
 # For each alert: series as promtool writes them, once faulty and once healthy, and the time of the evaluation.
 CASES = {
     "CountersignFailing": (
@@ -91,75 +101,114 @@ CASES = {
         [("connections_closed_total{listener='check', reason='age'}", "0+1x60")],
         "30m",
     ),
+    # The budget is one of 1000 checks; the first alert is for 14 of them in the last hour, or 6 in the last six hours.
+    "CountersignBudgetBurnsFast": (objective(15), objective(5), "1h"),
+    "CountersignBudgetBurnsSlowly": (objective(2), objective(0.5), "1h"),
 }
 
 
 class AlertsTest(unittest.TestCase):
     def test_promtool_accepts_the_rules(self):
-        checked = promtool("check", "rules", "--lint-fatal", ALERTS)
+        checked = promtool("check", "rules", "--lint-fatal", RULES)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_every_alert_fires_when_it_must_and_only_then(self):
         self.assertEqual(CASES.keys(), {alert["alert"] for alert in alerts()})
-        tested = self.run_cases(ALERTS)
+        tested = self.run_cases(RULES)
         self.assertEqual(tested.returncode, 0, tested.stdout + tested.stderr)
+
+    def test_failures_alone_use_up_the_budget(self):
+        # No check was good since the start, so the series of good checks does not exist.
+        series = [("check_duration_seconds_count{result='error'}", "0+60x120")]
+        self.assertEqual(self.run_tests(RULES, [case("CountersignBudgetBurnsFast", series, "1h", True)]).returncode, 0)
+
+    def test_the_fast_alert_ends_soon_after_the_fault(self):
+        series = [
+            ("check_duration_seconds_bucket{result='allow', le='0.2'}", "0+500x60 31000+1000x60"),
+            ("check_duration_seconds_count{result='allow'}", "0+1000x60 61000+1000x60"),
+        ]
+        for time, fires in (("60m", True), ("100m", False)):
+            tested = self.run_tests(RULES, [case("CountersignBudgetBurnsFast", series, time, fires)])
+            self.assertEqual(tested.returncode, 0, tested.stdout)
 
     def test_an_alert_that_never_fires_is_noticed(self):
         with tempfile.TemporaryDirectory() as directory:
-            broken = Path(directory, "alerts.yaml")
-            text = ALERTS.read_text(encoding="utf-8")
+            broken = Path(directory, "rules.yaml")
+            text = RULES.read_text(encoding="utf-8")
             broken.write_text(text.replace("countersign_store_up == 0", "countersign_store_up == 2"), encoding="utf-8")
-            self.assertEqual(self.run_cases(ALERTS, "CountersignDown").returncode, 0)
+            self.assertEqual(self.run_cases(RULES, "CountersignDown").returncode, 0)
             self.assertNotEqual(self.run_cases(broken, "CountersignDown").returncode, 0)
 
     def test_the_metrics_exist(self):
         documented = metrics_of_operations()
-        for alert in alerts():
+        for alert in rules():
             for metric in re.findall(r"countersign_\w+", alert["expr"]):
-                with self.subTest(alert["alert"], metric=metric):
-                    self.assertIn(metric.removesuffix("_bucket"), documented)
+                with self.subTest(alert, metric=metric):
+                    self.assertIn(re.sub("_(bucket|count)$", "", metric), documented)
 
-    def test_the_sections_exist(self):
-        text = PROJECT.joinpath("docs/operations.md").read_text(encoding="utf-8")
-        sections = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    def test_every_alert_names_its_section_of_the_runbooks(self):
         for alert in alerts():
-            self.assertIn(alert["annotations"]["section"], sections)
+            section = f"docs/runbooks.md#{alert['alert'].lower()}"
+            self.assertEqual(alert["annotations"]["runbook"], section)
+
+    def test_the_runbooks_have_a_section_for_every_alert_and_no_other(self):
+        names = [alert["alert"] for alert in alerts()]
+        sections = re.findall(r"^## (Countersign\w+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertEqual(sections, names)
+
+    def test_every_section_has_the_same_answers(self):
+        _, *sections = re.split(r"^## (?=Countersign)", RUNBOOKS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for section in sections:
+            with self.subTest(section.partition("\n")[0]):
+                self.assertEqual(re.findall(r"^\*\*([\w ]+)\.\*\*", section, re.MULTILINE), ANSWERS)
 
     def test_rendered_rules_are_those_of_the_file(self):
-        rules = named(rendered()["production"], "PrometheusRule")["spec"]
+        spec = named(rendered()["production"], "PrometheusRule")["spec"]
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.dump(rules, file)
+            yaml.dump(spec, file)
             file.flush()
             checked = promtool("check", "rules", "--lint-fatal", file.name)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
-        (group,) = rules["groups"]
+        found = [rule for group in spec["groups"] for rule in group["rules"]]
         # The example leaves one out.
-        expected = [(one["alert"], one["expr"]) for one in alerts() if one["alert"] != "CountersignNoncesLost"]
-        self.assertEqual([(rule["alert"], rule["expr"]) for rule in group["rules"]], expected)
-        self.assertTrue(all(rule["labels"].keys() == {"severity", "team"} for rule in group["rules"]))
+        expected = [(name(one), one["expr"]) for one in rules() if name(one) != "CountersignNoncesLost"]
+        self.assertEqual([(name(rule), rule["expr"]) for rule in found], expected)
+        self.assertTrue(all(rule["labels"].keys() == {"severity", "team"} for rule in found if "alert" in rule))
 
     def test_values_decide_labels_and_runbooks(self):
-        values = {"enabled": True, "alertLabels": {"severity": "page"}, "runbookUrl": "https://docs/o.md"}
-        rules = f"prometheusRule={json.dumps(values)}"
-        found = documents(template("--set", "secrets.existingSecret=x", "--set-json", rules))
+        values = {"enabled": True, "alertLabels": {"severity": "page"}, "runbookUrl": "https://docs/r.md"}
+        option = f"prometheusRule={json.dumps(values)}"
+        found = documents(template("--set", "secrets.existingSecret=x", "--set-json", option))
         rule, *_ = named(found, "PrometheusRule")["spec"]["groups"][0]["rules"]
         self.assertEqual(rule["labels"], {"severity": "page"})
-        self.assertEqual(rule["annotations"]["runbook_url"], "https://docs/o.md#metrics")
+        self.assertEqual(rule["annotations"]["runbook_url"], "https://docs/r.md#countersignfailing")
         self.assertIn("{{ $labels.namespace }}", rule["annotations"]["description"])
 
-    def run_cases(self, rules, *names):
-        """Tests the rules with the cases of these alerts, or of all."""
-        tests = [one for name in names or CASES for one in cases(name)]
+    def run_cases(self, file, *names):
+        """Tests a file of rules with the cases of these alerts, or of all."""
+        return self.run_tests(file, [one for alert in names or CASES for one in cases(alert)])
+
+    def run_tests(self, path, tests):
+        """Tests a file of rules."""
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.dump({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": tests}, file)
+            yaml.dump({"rule_files": [str(path)], "evaluation_interval": "1m", "tests": tests}, file)
             file.flush()
             return promtool("test", "rules", file.name)
 
 
+def rules():
+    """Returns all rules."""
+    return [rule for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
+
+
 def alerts():
-    """Returns the alerts of the chart."""
-    (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
-    return group["rules"]
+    """Returns the rules that raise an alert."""
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def name(rule):
+    """Returns the name of a rule."""
+    return rule.get("alert") or rule["record"]
 
 
 def cases(alert):
@@ -174,17 +223,17 @@ def case(alert, series, time, fires):
     return {
         "name": alert,
         "interval": "1m",
-        "input_series": [{"series": of_replica(name), "values": values} for name, values in series],
+        "input_series": [{"series": of_replica(one), "values": values} for one, values in series],
         "promql_expr_test": [{"expr": expression, "eval_time": time, "exp_samples": [{"value": int(fires)}]}],
     }
 
 
 def of_replica(series):
     """Returns the series with the labels of a scraped replica."""
-    name, _, labels = series.partition("{")
+    metric, _, labels = series.partition("{")
     labels = labels.rstrip("}")
     scraped = REPLICA.rpartition(", ")[0] if "instance=" in labels else REPLICA
-    return f"countersign_{name}{{{', '.join(filter(None, (scraped, labels)))}}}"
+    return f"countersign_{metric}{{{', '.join(filter(None, (scraped, labels)))}}}"
 
 
 def metrics_of_operations():

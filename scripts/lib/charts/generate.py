@@ -7,7 +7,7 @@ import sys
 
 import manifests
 import reference
-from paths import PROJECT
+from paths import CHART, PROJECT, RULES
 
 
 def main():
@@ -15,10 +15,15 @@ def main():
     parser.add_argument("--write", action="store_true")
     write = parser.parse_args().write
     stale = [
-        path for path, text in (manifests.texts() | reference.texts()).items() if not is_current(path, text, write)
+        path for path, text in (manifests.texts() | reference.texts() | rules()).items() if not is_current(path, text, write)
     ]
     if stale:
         sys.exit(f"error: {len(stale)} generated files differ from the chart; run scripts/charts --write")
+
+
+def rules():
+    """Returns the chart's copy of the rules: a chart contains only files below its directory."""
+    return {CHART / "alerts.yaml": RULES.read_text(encoding="utf-8")}
 
 
 def is_current(path, text, write):
