@@ -31,7 +31,7 @@ KNOWN = {
     "redis-server": "tests/it/docs/deploy_redis.rs",
     "systemctl": "tests/it/service/service_manager.rs tests the program's side; a chroot has no systemd",
 }
-SHELL = {"base64", "cd", "cp", "cat", "cut", "diff", "echo", "export", "git", "grep", "install", "jq", "kill", "less", "ls", "mkdir", "mv", "openssl", "printf", "rm", "sed", "sha256sum", "sh", "shred", "sort", "tail", "tar", "tee", "test", "umask", "unset", "wait", "watch", "xargs"}
+SHELL = {"base64", "cd", "cp", "cat", "cut", "date", "diff", "echo", "export", "git", "grep", "install", "jq", "kill", "less", "ls", "mkdir", "mv", "openssl", "printf", "rm", "sed", "sha256sum", "sh", "shred", "sort", "tail", "tar", "tee", "test", "umask", "unset", "wait", "watch", "xargs"}
 BLOCK_LANGUAGES = {"", "sh", "bash", "shell", "console"}
 
 
