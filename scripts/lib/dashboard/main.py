@@ -129,6 +129,7 @@ def existence_problems(stack, prometheus, queries):
     if not sources.name_problems(MISSPELT, labels, absent):
         problems.append("a metric that does not exist is not noticed")
     used = [*queries, *((rule["name"], rule["query"]) for rule in prometheus.rules())]
+    problems += [f"no query has {part}, which ABSENT lists" for part in ABSENT if not any(part in one for _, one in used)]
     return problems + [f"{at}: {one}" for at, query in used for one in sources.name_problems(query, labels, absent)]
 
 

@@ -82,7 +82,17 @@ def name_problems(query, labels, absent):
         used = set(re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"', matchers))
         for label in sorted(used - labels.get(name, used) - EVERYWHERE):
             problems.append(f"{name} has no label {label}")
-    return problems
+    return problems + grouping_problems(query, labels, absent)
+
+
+def grouping_problems(query, labels, absent):
+    """Returns the labels by which a query groups, and which none of its metrics has."""
+    used = names(query)
+    if not used or used & absent:
+        return []
+    known = EVERYWHERE.union(*(labels.get(name, set()) for name in used))
+    grouped = {label for listed in re.findall(r"\bby \(([^)]*)\)", query) for label in re.findall(r"\w+", listed)}
+    return [f"no metric has the label {label}" for label in sorted(grouped - known)]
 
 
 def exposed(text):

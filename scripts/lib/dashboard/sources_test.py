@@ -23,6 +23,8 @@ class Names(unittest.TestCase):
     def test_a_misspelt_label_is_a_problem(self):
         problems = self.problems('countersign_decisions_total{cause="ok"}')
         self.assertEqual(problems, ["countersign_decisions_total has no label cause"])
+        problems = self.problems("sum by (job, cause) (countersign_decisions_total)")
+        self.assertEqual(problems, ["no metric has the label cause"])
 
 
 class Structure(unittest.TestCase):
