@@ -26,6 +26,8 @@ ANSWER_TIMEOUT = 10
 
 
 def main():
+    # A job in the background ignores SIGINT, and so would the demo.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     demo = subprocess.Popen(
         [sys.executable, "scripts/lib/demo.py", "--keep"], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
